@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt lint doc deny validate build
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Run everything on this machine, in one process
+	cargo run -p evenstock-local
+
+test: ## Run every test
+	cargo test --workspace
+
+check: ## Run every check, as continuous integration does
+	.ci/run
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Lint the code; a warning is an error
+	.ci/run clippy
+
+doc: ## Build the documentation; a warning is an error
+	.ci/run doc
+
+deny: ## Check licences, bans and sources of the dependencies, and known vulnerabilities
+	.ci/run deny advisories
+
+validate: ## Check the deployment templates
+	.ci/run template
+
+build: ## Build the functions for AWS (needs the SAM CLI and cargo-lambda)
+	sam build
