@@ -1,0 +1,81 @@
+//! A request as one blind write: the conditions under which it may be appended to a level that nobody has read.
+//!
+//! The conditions are stricter than [`crate::decide`]: whatever they let through, `decide` would apply, with the same
+//! result. What they refuse is decided by reading.
+
+use crate::{Entry, EntryKind, EventBody, Quantity, Source, StockEvent, StockLevel, Timestamp};
+
+/// A request that can be tried without reading its level first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlindRequest {
+    /// The entry to append. Its source is number 0, which is `api` on every level.
+    pub entry: Entry,
+    /// The version that the caller believes to be current; `None` for whatever it is.
+    pub expected_version: Option<u64>,
+}
+
+impl BlindRequest {
+    /// The blind form of a request from `api`; `None` for every other event.
+    pub fn new(event: &StockEvent, now: Timestamp) -> Option<Self> {
+        let EventBody::Request { available, reserved, expected_version } = event.body else {
+            return None;
+        };
+        let entry = Entry {
+            id: event.id,
+            kind: EntryKind::Request,
+            available,
+            reserved,
+            source: 0,
+            actor: event.actor,
+            time: event.time,
+            committed_at: now,
+            fingerprint: event.body.fingerprint(),
+        };
+        (event.source == Source::api()).then_some(Self { entry, expected_version })
+    }
+
+    /// Units that must be available, unless the level allows backorders; `None` when the request takes none.
+    pub const fn units_needed(&self) -> Option<i64> {
+        if self.entry.available < 0 { self.entry.available.checked_neg() } else { None }
+    }
+
+    /// Units that must be available where the level allows backorders; `None` when the request takes none.
+    pub const fn units_needed_on_backorder(&self) -> Option<i64> {
+        match self.units_needed() {
+            Some(units) => Some(units - Quantity::MAX),
+            None => None,
+        }
+    }
+
+    /// The greatest `available` to which the request may still add; `None` when it adds none.
+    pub const fn available_max(&self) -> Option<i64> {
+        if self.entry.available > 0 { Some(Quantity::MAX - self.entry.available) } else { None }
+    }
+
+    /// The greatest `reserved` to which the request may still add; `None` when it adds none.
+    pub const fn reserved_max(&self) -> Option<i64> {
+        if self.entry.reserved > 0 { Some(Quantity::MAX - self.entry.reserved) } else { None }
+    }
+
+    /// Whether the level as it stands meets every condition.
+    pub fn fits(&self, level: &StockLevel) -> bool {
+        let needed = if level.policy.allow_backorder { self.units_needed_on_backorder() } else { self.units_needed() };
+        let stock_suffices = needed.is_none_or(|units| level.available >= units);
+        stock_suffices
+            && self.available_max().is_none_or(|max| level.available <= max)
+            && self.reserved_max().is_none_or(|max| level.reserved <= max)
+            && self.expected_version.is_none_or(|version| level.version == version)
+            && level.has_room()
+            && level.spilled_through < self.entry.time
+            && !level.recent.iter().any(|entry| entry.id == self.entry.id)
+    }
+
+    /// Appends the entry. Only for a level that [`BlindRequest::fits`].
+    pub fn apply(&self, level: &mut StockLevel) {
+        level.available = level.available.saturating_add(self.entry.available);
+        level.reserved = level.reserved.saturating_add(self.entry.reserved);
+        level.version = level.version.saturating_add(1);
+        level.updated_at = self.entry.committed_at;
+        level.recent.push(self.entry.clone());
+    }
+}

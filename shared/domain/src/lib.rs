@@ -1,0 +1,54 @@
+//! The rules of stock, and nothing else.
+//!
+//! This crate owns the stock level, its journal and the pure [`decide`] function; the circuit breaker's state machine;
+//! and the value types that the rest of the system speaks in.
+//!
+//! **Invariant:** nothing here reads a clock, an environment variable or a random source, and nothing here performs
+//! I/O. Time, ids and keys come in as values, so every behaviour can be replayed from its inputs.
+
+mod blind;
+mod breaker;
+mod codec;
+mod decide;
+mod event;
+mod ids;
+mod journal;
+mod level;
+mod observe;
+mod past;
+mod quantity;
+mod time;
+
+pub use blind::BlindRequest;
+pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
+pub use codec::{CorruptEntry, decode_entry, encode_entry};
+pub use decide::{Decision, Outcome, Rejection, decide};
+pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
+pub use ids::{InvalidId, LevelKey, LocationId, OrganizationId, Sku, Source, StoreId};
+pub use journal::{ActorCode, Entry, EntryKind, Page};
+pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
+pub use past::Past;
+pub use quantity::{Delta, OutOfRange, Quantity};
+pub use time::{InvalidTime, Timestamp};
+
+/// Entries that a full journal page holds; pages are exactly versions `16k + 1 ..= 16k + 16`.
+pub const PAGE_ENTRIES: usize = 16;
+
+/// Entries that a level keeps in its own item, at most.
+pub const RECENT_ENTRIES_MAX: usize = 20;
+
+/// How far before an event's time a page search starts, in milliseconds.
+///
+/// An entry is committed at the earliest two minutes before its own time (a source's clock may lead ours), minus the
+/// difference between two of our clocks, minus the longest function timeout. Ten minutes covers the three.
+pub const SEARCH_MARGIN_MS: i64 = 10 * 60 * 1000;
+
+/// How far ahead of our clock a source's time may be, in milliseconds, before a delta is refused.
+pub const SOURCE_LEAD_MAX_MS: i64 = 2 * 60 * 1000;
+
+/// The age in milliseconds beyond which a delta is refused, because the journal pages that would recognize its
+/// repetition are only promised for so long.
+pub const DELTA_AGE_MAX_MS: i64 = 15 * 24 * 60 * 60 * 1000;
+
+#[cfg(test)]
+mod tests;
