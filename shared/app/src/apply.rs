@@ -1,0 +1,128 @@
+//! Path (b), *decide*: read a level, decide a group of events on it, write once, and begin again when another writer
+//! was faster.
+
+use evenstock_domain::{LevelKey, Outcome, Past, StockEvent, StockLevel, Timestamp, decide};
+
+use crate::{Clock, Commit, StockStore, StoreError, Stored};
+
+/// Tries before a group gives up: each one follows a write of somebody else, or a passing fault.
+const ATTEMPTS_MAX: u32 = 12;
+
+/// What became of a group of events.
+#[derive(Debug)]
+pub struct GroupResult {
+    /// One outcome for each settled event, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Why the events after those are not settled; `None` when all are.
+    pub failure: Option<StoreError>,
+}
+
+/// One try at deciding and writing.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// These events, from the first on, are settled durably.
+    Settled {
+        /// One outcome each.
+        outcomes: Vec<Outcome>,
+        /// The level after them.
+        level: StockLevel,
+        /// Its `rev`; `None` when it still does not exist.
+        rev: Option<u64>,
+        /// The pages that were looked at.
+        past: Past,
+    },
+    /// Another writer was faster. Carries what stands there now.
+    Outpaced(Option<Stored>),
+}
+
+/// Applies a group of events of one level, in arrival order, with one conditional write for as many of them as fit.
+///
+/// What is settled is durable; when the store fails in between, the rest carries the failure and may be given again:
+/// every event is recognized by its id.
+pub async fn apply_group<S: StockStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    key: &LevelKey,
+    events: &[StockEvent],
+) -> GroupResult {
+    let mut outcomes = Vec::with_capacity(events.len());
+    let mut known: Option<Option<Stored>> = None;
+    let mut attempts = 0;
+    while let Some(rest) = events.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
+        let step = match known.take() {
+            Some(current) => settle(store, key, current, rest, clock.now()).await,
+            None => match store.load(key).await {
+                Ok(current) => settle(store, key, current, rest, clock.now()).await,
+                Err(error) => Err(error),
+            },
+        };
+        match step {
+            Ok(Step::Settled { outcomes: settled, level, rev, .. }) if !settled.is_empty() => {
+                outcomes.extend(settled);
+                known = Some(rev.map(|rev| Stored { rev, level }));
+                continue;
+            }
+            // Somebody spilled further between our two reads; a fresh look resolves it.
+            Ok(Step::Settled { .. }) => {}
+            Ok(Step::Outpaced(current)) => known = Some(current),
+            Err(error) if error.is_passing() && attempts < ATTEMPTS_MAX => {}
+            Err(error) => return GroupResult { outcomes, failure: Some(error) },
+        }
+        attempts += 1;
+        if attempts > ATTEMPTS_MAX {
+            return GroupResult { outcomes, failure: Some(StoreError::exhausted(attempts)) };
+        }
+        clock.back_off(attempts).await;
+    }
+    GroupResult { outcomes, failure: None }
+}
+
+/// Decides the events on the level as read and writes the result, spilling a full page on the way.
+///
+/// The page is stored before the write that drops its entries, and holds committed entries only.
+pub(crate) async fn settle<S: StockStore>(
+    store: &S,
+    key: &LevelKey,
+    current: Option<Stored>,
+    events: &[StockEvent],
+    now: Timestamp,
+) -> Result<Step, StoreError> {
+    let rev = current.as_ref().map(|stored| stored.rev);
+    let mut level = current.map_or_else(StockLevel::new, |stored| stored.level);
+    let unspilled = level.clone();
+    if let Some(page) = level.full_page() {
+        store.put_page(key, &page).await?;
+        level.drop_page();
+    }
+    let past = look_back(store, key, &level, events).await?;
+    let decision = decide(&level, events, &past, now);
+    if !decision.changed {
+        return Ok(Step::Settled { outcomes: decision.outcomes, level: unspilled, rev, past });
+    }
+    match store.commit(key, rev, &decision.level).await? {
+        Commit::Committed => {
+            let rev = Some(rev.map_or(1, |rev| rev.saturating_add(1)));
+            Ok(Step::Settled { outcomes: decision.outcomes, level: decision.level, rev, past })
+        }
+        Commit::Conflict(current) => Ok(Step::Outpaced(current)),
+    }
+}
+
+/// Reads the journal pages that these events call for, after the level was read.
+async fn look_back<S: StockStore>(
+    store: &S,
+    key: &LevelKey,
+    level: &StockLevel,
+    events: &[StockEvent],
+) -> Result<Past, StoreError> {
+    let Some(time) = Past::needed(level, events) else {
+        return Ok(Past::none());
+    };
+    let past = Past::reaching(time, store.pages_since(key, Past::search_start(time)).await?);
+    if past.adjoins(level) {
+        Ok(past)
+    } else {
+        let key = format!("{}/{}/{}", key.organization, key.sku, key.location);
+        Err(StoreError::Corrupt { key, reason: "a journal page is missing or not whole".to_owned() })
+    }
+}

@@ -1,0 +1,32 @@
+//! What Evenstock does: use cases as plain async functions over outbound ports.
+//!
+//! **Invariant:** nothing here knows HTTP, Lambda, DynamoDB, SQS or a marketplace's payload. Time, randomness and
+//! configuration come in through [`Clock`] and as values.
+
+mod access;
+mod apply;
+mod breaker;
+mod error;
+mod message;
+mod poll;
+mod ports;
+mod request;
+mod spill;
+mod update;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use access::{ApiKey, Scope};
+pub use apply::{GroupResult, apply_group};
+pub use breaker::{admit, report_failure, report_success};
+pub use error::{FeedError, QueueError, StoreError};
+pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
+pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use ports::{
+    Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,
+    ListPosition, OperationClaim, OperationRecord, Outgoing, PollRun, PollStore, Queue, QueueDepth, QueueName,
+    StockFeed, StockStore, StoreProbe, Stored,
+};
+pub use request::{Answer, Settled, request};
+pub use update::{Update, UpdateDeps, UpdateResult, update};

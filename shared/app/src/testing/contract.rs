@@ -1,0 +1,460 @@
+//! The contract of the stores: what every implementation must do, run on each by [`store_contract!`].
+//!
+//! Each function takes an empty store and panics when the store breaks the contract.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    clippy::cast_possible_wrap,
+    reason = "these functions are test bodies"
+)]
+
+use std::sync::Arc;
+
+use evenstock_domain::{
+    ActorCode, Breaker, Delta, Entry, EntryKind, EventBody, EventId, EventIdKey, LevelKey, LocationId, Means,
+    OrganizationId, Outcome, PAGE_ENTRIES, Page, Policy, Quantity, Shadow, Sku, Source, StockEvent, StockLevel,
+    Timestamp, Watermark,
+};
+use futures::future::join_all;
+
+use crate::testing::FixedClock;
+use crate::{
+    Answer, Appended, BreakerStore, Clock, Commit, IdempotencyStore, ListPosition, OperationClaim, OperationRecord,
+    PollStore, StockStore, StoreProbe, Stored, Update, UpdateDeps, UpdateResult, apply_group, request, update,
+};
+
+/// Makes a test of each contract function: `store_contract!(make)` where `make` is an async function that gives a guard
+/// whose `store` field is an empty store.
+#[macro_export]
+macro_rules! store_contract {
+    ($make:path) => {
+        $crate::store_contract!(@each $make,
+            absent_level_is_none, level_reads_back_whole, commit_under_another_rev_conflicts,
+            blind_append_changes_the_level, blind_append_is_refused_with_the_level, backorder_lets_an_append_through,
+            pages_are_put_once_and_found_by_time, page_is_dropped_once, odd_names_do_not_collide,
+            listing_pages_through_everything_once, organizations_do_not_see_each_other,
+            operation_is_claimed_once_until_it_expires, poll_runs_when_due, breaker_is_saved_by_one_of_many,
+            redelivered_batch_of_a_hundred_counts_once, hundreds_of_observations_in_a_millisecond_lose_none,
+            sixty_four_decrements_on_ten_apply_ten, sixty_four_updates_under_one_version_apply_one,
+            update_is_replayed_long_after_its_entry_left_the_level, concurrent_groups_lose_nothing, store_answers_a_ping
+        );
+    };
+    (@each $make:path, $($name:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let guard = $make().await;
+                $crate::testing::contract::$name(&guard.store).await;
+            }
+        )+
+    };
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + millis).unwrap()
+}
+
+fn key(sku: &str, location: &str) -> LevelKey {
+    level_key("org", sku, location)
+}
+
+fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
+    LevelKey {
+        organization: OrganizationId::parse(organization).unwrap(),
+        sku: Sku::parse(sku).unwrap(),
+        location: LocationId::parse(location).unwrap(),
+    }
+}
+
+fn ids() -> EventIdKey {
+    EventIdKey::new(*b"0123456789abcdef")
+}
+
+fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
+    StockEvent { id: ids().event_id(name), time: at(millis), source: Source::api(), actor: ActorCode(7), body }
+}
+
+fn take(name: &str, millis: i64, units: i64) -> StockEvent {
+    event(name, millis, EventBody::Request { available: -units, reserved: 0, expected_version: None })
+}
+
+fn counted(name: &str, millis: i64, units: i64) -> StockEvent {
+    let quantity = Quantity::new(units).unwrap();
+    event(name, millis, EventBody::Count { quantity, means: Means::Available, sequence: 0 })
+}
+
+fn entry(n: u64) -> Entry {
+    Entry {
+        id: EventId(n.to_be_bytes()),
+        kind: EntryKind::Delta,
+        available: 1,
+        reserved: 0,
+        source: 0,
+        actor: ActorCode(n as u32),
+        time: at(n as i64),
+        committed_at: at(n as i64 * 1000),
+        fingerprint: [1, 2, 3, 4],
+    }
+}
+
+fn level_of(entries: u64) -> StockLevel {
+    StockLevel {
+        available: entries as i64,
+        version: entries,
+        updated_at: at(0),
+        recent: (1..=entries).map(entry).collect(),
+        ..StockLevel::new()
+    }
+}
+
+async fn stock<S: StockStore>(store: &S, clock: &FixedClock, key: &LevelKey, units: i64) {
+    let result = apply_group(store, clock, key, &[counted("initial", 0, units)]).await;
+    assert_eq!(result.outcomes, [Outcome::Applied]);
+}
+
+async fn loaded<S: StockStore>(store: &S, key: &LevelKey) -> Stored {
+    store.load(key).await.unwrap().expect("the level exists")
+}
+
+pub async fn absent_level_is_none<S: StockStore>(store: &S) {
+    assert_eq!(store.load(&key("sku", "main")).await.unwrap(), None);
+    let blind = evenstock_domain::BlindRequest::new(&take("t", 1, 1), at(1)).unwrap();
+    assert_eq!(store.append(&key("sku", "main"), &blind).await.unwrap(), Appended::Refused(None));
+    assert!(!store.drop_page(&key("sku", "main"), &level_of(16)).await.unwrap());
+}
+
+pub async fn level_reads_back_whole<S: StockStore>(store: &S) {
+    let shop = Source::parse("shop #1 🦀").unwrap();
+    let shadow = Shadow { quantity: 12, time: at(3), sequence: u64::MAX, id: EventId([9; 8]) };
+    let level = StockLevel {
+        available: -5,
+        reserved: 3,
+        observed: Some(Watermark { time: at(2), sequence: 77, source: shop.clone(), id: EventId([0; 8]) }),
+        shadows: [(shop.clone(), shadow)].into(),
+        spilled_through: at(1),
+        sources: vec![Source::api(), shop],
+        policy: Policy { allow_backorder: true },
+        ..level_of(20)
+    };
+    assert_eq!(store.commit(&key("a", "b"), None, &level).await.unwrap(), Commit::Committed);
+    assert_eq!(loaded(store, &key("a", "b")).await, Stored { rev: 1, level });
+}
+
+pub async fn commit_under_another_rev_conflicts<S: StockStore>(store: &S) {
+    let key = key("a", "b");
+    assert_eq!(store.commit(&key, Some(3), &level_of(1)).await.unwrap(), Commit::Conflict(None));
+    assert_eq!(store.commit(&key, None, &level_of(1)).await.unwrap(), Commit::Committed);
+    let current = Some(Stored { rev: 1, level: level_of(1) });
+    assert_eq!(store.commit(&key, None, &level_of(2)).await.unwrap(), Commit::Conflict(current.clone()));
+    assert_eq!(store.commit(&key, Some(2), &level_of(2)).await.unwrap(), Commit::Conflict(current));
+    assert_eq!(store.commit(&key, Some(1), &level_of(2)).await.unwrap(), Commit::Committed);
+    assert_eq!(loaded(store, &key).await, Stored { rev: 2, level: level_of(2) });
+}
+
+pub async fn blind_append_changes_the_level<S: StockStore>(store: &S) {
+    let key = key("a", "b");
+    store.commit(&key, None, &level_of(5)).await.unwrap();
+    let body = EventBody::Request { available: -2, reserved: 2, expected_version: Some(5) };
+    let blind = evenstock_domain::BlindRequest::new(&event("r", 900, body), at(950)).unwrap();
+    let mut expected = level_of(5);
+    blind.apply(&mut expected);
+    let stored = Stored { rev: 2, level: expected };
+    assert_eq!(store.append(&key, &blind).await.unwrap(), Appended::Applied(stored.clone()));
+    assert_eq!(loaded(store, &key).await, stored);
+    assert_eq!((stored.level.available, stored.level.reserved, stored.level.version), (3, 2, 6));
+}
+
+pub async fn blind_append_is_refused_with_the_level<S: StockStore>(store: &S) {
+    let tried = |name: &str, millis, available, version| {
+        let body = EventBody::Request { available, reserved: 0, expected_version: version };
+        evenstock_domain::BlindRequest::new(&event(name, millis, body), at(999)).unwrap()
+    };
+    let mut known = level_of(5);
+    tried("known", 900, -1, None).apply(&mut known);
+    let spilled = StockLevel { spilled_through: at(900), ..level_of(5) };
+    let brimming = StockLevel { available: Quantity::MAX, ..level_of(5) };
+    let cases = [
+        ("insufficient", level_of(5), tried("r", 900, -6, None)),
+        ("version", level_of(5), tried("r", 900, -1, Some(4))),
+        ("known", known, tried("known", 900, -1, None)),
+        ("full", level_of(20), tried("r", 900, -1, None)),
+        ("late", spilled, tried("r", 900, -1, None)),
+        ("out of range", brimming, tried("r", 900, 1, None)),
+    ];
+    for (name, level, blind) in cases {
+        let key = key(name, "main");
+        store.commit(&key, None, &level).await.unwrap();
+        let current = Stored { rev: 1, level };
+        assert_eq!(store.append(&key, &blind).await.unwrap(), Appended::Refused(Some(current.clone())), "{name}");
+        assert_eq!(loaded(store, &key).await, current, "{name}");
+    }
+}
+
+pub async fn backorder_lets_an_append_through<S: StockStore>(store: &S) {
+    let key = key("a", "b");
+    let level = StockLevel { policy: Policy { allow_backorder: true }, ..level_of(5) };
+    store.commit(&key, None, &level).await.unwrap();
+    let most = evenstock_domain::BlindRequest::new(&take("r", 900, Quantity::MAX), at(950)).unwrap();
+    assert!(
+        matches!(store.append(&key, &most).await.unwrap(), Appended::Applied(stored) if stored.level.available == 5 - Quantity::MAX)
+    );
+    let beyond = evenstock_domain::BlindRequest::new(&take("s", 900, 6), at(950)).unwrap();
+    assert!(matches!(store.append(&key, &beyond).await.unwrap(), Appended::Refused(Some(_))));
+}
+
+fn page(number: u64) -> Page {
+    let first_version = number * PAGE_ENTRIES as u64 + 1;
+    let entries = (first_version..first_version + PAGE_ENTRIES as u64).map(entry).collect();
+    Page { first_version, entries, sources: vec![Source::api()] }
+}
+
+pub async fn pages_are_put_once_and_found_by_time<S: StockStore>(store: &S) {
+    let (key, other) = (key("a", "b"), key("a", "b2"));
+    for number in [2, 0, 1, 0] {
+        store.put_page(&key, &page(number)).await.unwrap();
+    }
+    store.put_page(&other, &page(0)).await.unwrap();
+    let found = async |start| {
+        let mut pages = store.pages_since(&key, start).await.unwrap();
+        pages.sort_by_key(|page| page.first_version);
+        pages
+    };
+    assert_eq!(found(Timestamp::EPOCH).await, [page(0), page(1), page(2)]);
+    assert_eq!(found(page(0).committed_at()).await, [page(0), page(1), page(2)]);
+    assert_eq!(found(page(1).committed_at()).await, [page(0), page(1), page(2)], "and the page before");
+    assert_eq!(found(page(1).committed_at().plus_millis(1)).await, [page(1), page(2)]);
+    assert_eq!(found(Timestamp::MAX).await, [page(2)]);
+    assert_eq!(store.pages_since(&level_key("org", "a", "none"), Timestamp::EPOCH).await.unwrap(), []);
+}
+
+pub async fn page_is_dropped_once<S: StockStore>(store: &S) {
+    let key = key("a", "b");
+    let seen = level_of(18);
+    store.commit(&key, None, &seen).await.unwrap();
+    let append = evenstock_domain::BlindRequest::new(&take("r", 900, 1), at(950)).unwrap();
+    assert!(
+        matches!(store.append(&key, &append).await.unwrap(), Appended::Applied(_)),
+        "appends do not collide with it"
+    );
+    assert!(store.drop_page(&key, &seen).await.unwrap());
+    assert!(!store.drop_page(&key, &seen).await.unwrap());
+    let stored = loaded(store, &key).await;
+    assert_eq!((stored.rev, stored.level.recent.len(), stored.level.version), (3, 3, 19));
+    assert_eq!(stored.level.spilled_through, at(16));
+    assert_eq!(stored.level.first_recent_version(), 17);
+}
+
+pub async fn odd_names_do_not_collide<S: StockStore>(store: &S) {
+    let longest = "x".repeat(128);
+    let names = [
+        ("o", "a#b", "c"),
+        ("o", "a", "b#c"),
+        ("o#a", "b", "c"),
+        ("o", "a/b", "c"),
+        ("o", "a%23b", "c"),
+        ("o", "a b", "c"),
+        ("o", "🦀", "L#"),
+        ("o", "L", "#"),
+        ("o", &longest, &longest),
+        ("J#", "S#", "L#"),
+    ];
+    for (n, (organization, sku, location)) in names.iter().enumerate() {
+        let level = StockLevel { available: n as i64, ..level_of(3) };
+        let committed = store.commit(&level_key(organization, sku, location), None, &level).await.unwrap();
+        assert_eq!(committed, Commit::Committed, "{organization}/{sku}/{location}");
+    }
+    for (n, (organization, sku, location)) in names.iter().enumerate() {
+        let key = level_key(organization, sku, location);
+        assert_eq!(loaded(store, &key).await.level.available, n as i64);
+        let of_sku = store.levels_of(&key.organization, &key.sku).await.unwrap();
+        assert_eq!(of_sku.len(), 1, "{organization}/{sku}/{location}");
+        assert_eq!(of_sku[0].0, key.location);
+    }
+}
+
+pub async fn listing_pages_through_everything_once<S: StockStore>(store: &S) {
+    let mut expected = Vec::new();
+    for n in 0..11 {
+        let key = key(&format!("sku#{}", n / 2), &format!("loc-{n}"));
+        store.commit(&key, None, &level_of(n % 5 + 1)).await.unwrap();
+        expected.push((key, level_of(n % 5 + 1)));
+    }
+    let (mut seen, mut after, mut pages): (Vec<_>, Option<ListPosition>, _) = (Vec::new(), None, 0);
+    loop {
+        let page = store.list(&expected[0].0.organization, after.as_ref(), 3).await.unwrap();
+        assert!(page.levels.len() <= 3);
+        seen.extend(page.levels);
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        assert!(pages < 10, "the listing ends");
+    }
+    seen.sort_by(|left, right| left.0.cmp(&right.0));
+    expected.sort_by(|left, right| left.0.cmp(&right.0));
+    assert_eq!(seen, expected);
+}
+
+pub async fn organizations_do_not_see_each_other<S: StockStore>(store: &S) {
+    let (ours, theirs) = (level_key("us", "a", "b"), level_key("them", "a", "b"));
+    store.commit(&ours, None, &level_of(1)).await.unwrap();
+    assert_eq!(store.load(&theirs).await.unwrap(), None);
+    assert_eq!(store.levels_of(&theirs.organization, &theirs.sku).await.unwrap(), []);
+    assert_eq!(store.list(&theirs.organization, None, 10).await.unwrap().levels, []);
+    assert_eq!(store.list(&ours.organization, None, 10).await.unwrap().levels.len(), 1);
+}
+
+pub async fn operation_is_claimed_once_until_it_expires<S: IdempotencyStore>(store: &S) {
+    let record = |organization: &str, millis, hash| OperationRecord {
+        organization: OrganizationId::parse(organization).unwrap(),
+        key: "key #1".to_owned(),
+        request_hash: [hash; 32],
+        time: at(millis),
+        expires_at: at(millis + 1000),
+    };
+    let first = record("org", 0, 1);
+    assert_eq!(store.claim(&first).await.unwrap(), OperationClaim::New);
+    assert_eq!(store.claim(&record("org", 999, 2)).await.unwrap(), OperationClaim::Existing(first));
+    assert_eq!(
+        store.claim(&record("other", 999, 2)).await.unwrap(),
+        OperationClaim::New,
+        "keys belong to organizations"
+    );
+    assert_eq!(store.claim(&record("org", 1000, 3)).await.unwrap(), OperationClaim::New, "expired, deleted or not");
+    assert_eq!(store.claim(&record("org", 1001, 4)).await.unwrap(), OperationClaim::Existing(record("org", 1000, 3)));
+}
+
+pub async fn poll_runs_when_due<S: PollStore>(store: &S) {
+    let source = Source::parse("marketplace-b/default").unwrap();
+    let begin = async |now, next, forced| store.begin_run(&source, at(now), at(next), forced).await.unwrap();
+    let first = begin(0, 300, false).await.unwrap();
+    assert_eq!((first.number, first.cursor), (1, None));
+    assert_eq!(begin(299, 599, false).await, None, "not due yet");
+    assert_eq!(begin(299, 599, true).await.unwrap().number, 2, "unless somebody asks");
+    store.advance(&source, at(50)).await.unwrap();
+    store.advance(&source, at(40)).await.unwrap();
+    assert_eq!(begin(599, 900, false).await.unwrap().cursor, Some(at(50)), "the cursor never moves back");
+    store.defer(&source, at(5000)).await.unwrap();
+    store.defer(&source, at(4000)).await.unwrap();
+    assert_eq!(begin(4999, 9000, true).await, None, "the other side asked us to wait");
+    assert_eq!(begin(5000, 9000, false).await.unwrap().number, 4);
+}
+
+pub async fn breaker_is_saved_by_one_of_many<S: BreakerStore>(store: &S) {
+    let name = Source::parse("marketplace-b/default").unwrap();
+    assert_eq!(store.load_breaker(&name).await.unwrap(), (None, Breaker::default()));
+    let states: Vec<_> = (1..=8).map(|failures| Breaker { failures, open_until: Some(at(9)), probe: None }).collect();
+    let saved = join_all(states.iter().map(|breaker| store.save_breaker(&name, None, breaker))).await;
+    assert_eq!(saved.iter().filter(|result| *result.as_ref().unwrap()).count(), 1);
+    let (rev, stored) = store.load_breaker(&name).await.unwrap();
+    assert!(states.contains(&stored));
+    let probe = Some((evenstock_domain::ProbeToken("me".to_owned()), at(10)));
+    let probing = Breaker { probe, ..stored };
+    assert!(store.save_breaker(&name, rev, &probing).await.unwrap());
+    assert!(!store.save_breaker(&name, rev, &Breaker::default()).await.unwrap());
+    assert_eq!(store.load_breaker(&name).await.unwrap().1, probing);
+}
+
+pub async fn redelivered_batch_of_a_hundred_counts_once<S: StockStore>(store: &S) {
+    let (key, clock) = (key("hot", "main"), FixedClock::at(at(60_000)));
+    let one = Delta::new(-1).unwrap();
+    let batch: Vec<_> = (0..100).map(|n| event(&format!("d{n}"), n, EventBody::Delta(one))).collect();
+    let first = apply_group(store, &clock, &key, &batch).await;
+    assert!(first.failure.is_none());
+    assert!(first.outcomes.iter().all(|outcome| *outcome == Outcome::Applied));
+    let second = apply_group(store, &clock, &key, &batch).await;
+    assert_eq!(second.outcomes, [Outcome::Duplicate; 100]);
+    let level = loaded(store, &key).await.level;
+    assert_eq!((level.available, level.version), (-100, 100));
+}
+
+pub async fn hundreds_of_observations_in_a_millisecond_lose_none<S: StockStore>(store: &S) {
+    let (key, clock) = (key("hot", "main"), FixedClock::at(at(60_000)));
+    let says: Vec<_> = (0..200).map(|n| counted(&format!("c{n}"), (n * 37) % 200, n)).collect();
+    let groups = join_all(says.chunks(20).map(|batch| apply_group(store, &clock, &key, batch))).await;
+    let outcomes: Vec<_> = groups.into_iter().flat_map(|group| group.outcomes).collect();
+    assert_eq!(outcomes.len(), 200);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Applied | Outcome::Stale)));
+    let newest = says.iter().max_by_key(|event| event.time).unwrap();
+    let stated = match newest.body {
+        EventBody::Count { quantity, .. } => quantity.get(),
+        _ => panic!("a count"),
+    };
+    assert_eq!(loaded(store, &key).await.level.available, stated, "the last source time wins");
+}
+
+pub async fn sixty_four_decrements_on_ten_apply_ten<S: StockStore>(store: &S) {
+    let (key, clock) = (key("hot", "main"), FixedClock::at(at(60_000)));
+    stock(store, &clock, &key, 10).await;
+    let takes: Vec<_> = (0..64).map(|n| take(&format!("take{n}"), 60_000, 1)).collect();
+    let settled = join_all(takes.iter().map(|take| request(store, &clock, &key, take))).await;
+    let answers: Vec<_> = settled.into_iter().map(|settled| settled.unwrap().answer).collect();
+    assert_eq!(answers.iter().filter(|answer| matches!(answer, Answer::Applied(_))).count(), 10);
+    assert_eq!(answers.iter().filter(|answer| **answer == Answer::Insufficient).count(), 54);
+    assert_eq!(loaded(store, &key).await.level.available, 0);
+}
+
+pub async fn sixty_four_updates_under_one_version_apply_one<S: StockStore>(store: &S) {
+    let (key, clock) = (key("hot", "main"), FixedClock::at(at(60_000)));
+    stock(store, &clock, &key, 100).await;
+    let versioned = EventBody::Request { available: -1, reserved: 0, expected_version: Some(1) };
+    let takes: Vec<_> = (0..64).map(|n| event(&format!("take{n}"), 60_000, versioned.clone())).collect();
+    let settled = join_all(takes.iter().map(|take| request(store, &clock, &key, take))).await;
+    let answers: Vec<_> = settled.into_iter().map(|settled| settled.unwrap().answer).collect();
+    assert_eq!(answers.iter().filter(|answer| matches!(answer, Answer::Applied(_))).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| **answer == Answer::VersionConflict).count(), 63);
+}
+
+pub async fn update_is_replayed_long_after_its_entry_left_the_level<S: StockStore + IdempotencyStore>(store: &S) {
+    let (key, clock) = (key("sku", "main"), FixedClock::at(at(60_000)));
+    stock(store, &clock, &key, 100).await;
+    let asked = |name: &str, units: i64| Update {
+        key: key.clone(),
+        delta: Delta::new(-units).unwrap(),
+        version: None,
+        idempotency_key: name.to_owned(),
+        request_hash: [units as u8; 32],
+        actor: ActorCode(1),
+    };
+    let send = async |asked: &Update| {
+        clock.advance_ms(1000);
+        update(UpdateDeps { store, clock: &clock, ids: &ids() }, asked).await.unwrap()
+    };
+    let first = asked("first", 3);
+    let UpdateResult::Settled { settled, replayed: false } = send(&first).await else { panic!("new") };
+    let Answer::Applied(placed) = settled.answer else { panic!("applied") };
+    assert_eq!((placed.available_after, placed.version), (97, 2));
+    for n in 0..50 {
+        send(&asked(&format!("later{n}"), 1)).await;
+    }
+    let UpdateResult::Settled { settled, replayed: true } = send(&first).await else { panic!("replayed") };
+    assert_eq!(settled.answer, Answer::Applied(placed), "the first answer, though its entry is in a page");
+    assert_eq!(loaded(store, &key).await.level.available, 47);
+    assert!(matches!(send(&asked("first", 4)).await, UpdateResult::KeyReused));
+}
+
+pub async fn concurrent_groups_lose_nothing<S: StockStore>(store: &S) {
+    let (key, clock) = (Arc::new(key("hot", "main")), FixedClock::at(at(60_000)));
+    let batches: Vec<Vec<_>> = (0..6)
+        .map(|b| {
+            (0..10).map(|n| event(&format!("d{b}/{n}"), b * 10 + n, EventBody::Delta(Delta::new(1).unwrap()))).collect()
+        })
+        .collect();
+    let results = join_all(batches.iter().map(|batch| apply_group(store, &clock, &key, batch))).await;
+    for result in results {
+        assert!(result.failure.is_none(), "{:?}", result.failure);
+        assert_eq!(result.outcomes, [Outcome::Applied; 10]);
+    }
+    let level = loaded(store, &key).await.level;
+    assert_eq!((level.available, level.version), (60, 60));
+    assert!(clock.now() > level.spilled_through);
+}
+
+pub async fn store_answers_a_ping<S: StoreProbe>(store: &S) {
+    store.ping().await.unwrap();
+}

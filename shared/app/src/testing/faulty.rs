@@ -1,0 +1,130 @@
+//! A store that fails on purpose, in every way that a real one does, and yields around every call so that a scheduler
+//! can put other work in between.
+
+use core::future::poll_fn;
+use core::task::Poll;
+use std::sync::{Mutex, PoisonError};
+
+use evenstock_domain::{BlindRequest, LevelKey, LocationId, OrganizationId, Page, Sku, StockLevel, Timestamp};
+
+use crate::{
+    Appended, Commit, IdempotencyStore, ListPage, ListPosition, OperationClaim, OperationRecord, StockStore,
+    StoreError, Stored,
+};
+
+/// What happens to one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It works.
+    None,
+    /// It is not done, and says so.
+    NotDone,
+    /// It is not done, and the caller cannot know.
+    UnknownNotDone,
+    /// It is done, and the caller cannot know.
+    UnknownDone,
+}
+
+/// Wraps a store; `plan` names each call's fate.
+pub struct FaultyStore<S> {
+    inner: S,
+    plan: Mutex<Box<dyn FnMut(&'static str) -> Fault + Send>>,
+}
+
+impl<S> core::fmt::Debug for FaultyStore<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("FaultyStore").finish_non_exhaustive()
+    }
+}
+
+impl<S: Sync> FaultyStore<S> {
+    /// Wraps `inner`. The plan is asked once a call, with the operation's name.
+    pub fn new(inner: S, plan: impl FnMut(&'static str) -> Fault + Send + 'static) -> Self {
+        Self { inner, plan: Mutex::new(Box::new(plan)) }
+    }
+
+    /// The store behind the faults.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        yield_now().await;
+        let fault = (self.plan.lock().unwrap_or_else(PoisonError::into_inner))(operation);
+        let cause = || format!("injected into {operation}").into();
+        let result = match fault {
+            Fault::None => work.await,
+            Fault::NotDone => Err(StoreError::Unavailable(cause())),
+            Fault::UnknownNotDone => Err(StoreError::Unknown(cause())),
+            Fault::UnknownDone => work.await.and_then(|_| Err(StoreError::Unknown(cause()))),
+        };
+        yield_now().await;
+        result
+    }
+}
+
+/// Gives others a turn, under any executor.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl<S: StockStore> StockStore for FaultyStore<S> {
+    async fn load(&self, key: &LevelKey) -> Result<Option<Stored>, StoreError> {
+        self.call("load", self.inner.load(key)).await
+    }
+
+    async fn commit(&self, key: &LevelKey, expected: Option<u64>, level: &StockLevel) -> Result<Commit, StoreError> {
+        self.call("commit", self.inner.commit(key, expected, level)).await
+    }
+
+    async fn append(&self, key: &LevelKey, request: &BlindRequest) -> Result<Appended, StoreError> {
+        self.call("append", self.inner.append(key, request)).await
+    }
+
+    async fn put_page(&self, key: &LevelKey, page: &Page) -> Result<(), StoreError> {
+        self.call("put_page", self.inner.put_page(key, page)).await
+    }
+
+    async fn drop_page(&self, key: &LevelKey, seen: &StockLevel) -> Result<bool, StoreError> {
+        self.call("drop_page", self.inner.drop_page(key, seen)).await
+    }
+
+    async fn pages_since(&self, key: &LevelKey, start: Timestamp) -> Result<Vec<Page>, StoreError> {
+        self.call("pages_since", self.inner.pages_since(key, start)).await
+    }
+
+    async fn levels_of(
+        &self,
+        organization: &OrganizationId,
+        sku: &Sku,
+    ) -> Result<Vec<(LocationId, StockLevel)>, StoreError> {
+        self.call("levels_of", self.inner.levels_of(organization, sku)).await
+    }
+
+    async fn list(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&ListPosition>,
+        limit: u32,
+    ) -> Result<ListPage, StoreError> {
+        self.call("list", self.inner.list(organization, after, limit)).await
+    }
+}
+
+impl<S: IdempotencyStore> IdempotencyStore for FaultyStore<S> {
+    async fn claim(&self, record: &OperationRecord) -> Result<OperationClaim, StoreError> {
+        self.call("claim", self.inner.claim(record)).await
+    }
+}

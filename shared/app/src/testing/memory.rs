@@ -1,0 +1,230 @@
+//! The store in memory: the reference that the real one is held against.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use evenstock_domain::{
+    BlindRequest, Breaker, LevelKey, LocationId, OrganizationId, PAGE_ENTRIES, Page, Sku, Source, StockLevel, Timestamp,
+};
+
+use crate::{
+    ApiKey, Appended, BreakerStore, Commit, IdempotencyStore, KeyStore, ListPage, ListPosition, OperationClaim,
+    OperationRecord, PollRun, PollStore, StockStore, StoreError, StoreProbe, Stored,
+};
+
+#[derive(Debug, Default)]
+struct PollState {
+    runs: u64,
+    cursor: Option<Timestamp>,
+    due: Timestamp,
+    not_before: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    levels: BTreeMap<LevelKey, Stored>,
+    pages: BTreeMap<LevelKey, Vec<Page>>,
+    operations: BTreeMap<(OrganizationId, String), OperationRecord>,
+    polls: BTreeMap<Source, PollState>,
+    breakers: BTreeMap<Source, (u64, Breaker)>,
+    keys: BTreeMap<[u8; 32], ApiKey>,
+    writes: u64,
+}
+
+/// All stores of the system behind one mutex, with the conditions of the real one.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<State>);
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a key, as the set-up of a deployment does.
+    pub fn put_key(&self, hash: [u8; 32], key: ApiKey) {
+        self.state().keys.insert(hash, key);
+    }
+
+    /// How often a write was tried.
+    pub fn writes(&self) -> u64 {
+        self.state().writes
+    }
+
+    /// Every stored page of a level, oldest first.
+    pub fn pages(&self, key: &LevelKey) -> Vec<Page> {
+        let mut pages = self.state().pages.get(key).cloned().unwrap_or_default();
+        pages.sort_by_key(|page| page.first_version);
+        pages
+    }
+}
+
+impl StockStore for MemoryStore {
+    async fn load(&self, key: &LevelKey) -> Result<Option<Stored>, StoreError> {
+        Ok(self.state().levels.get(key).cloned())
+    }
+
+    async fn commit(&self, key: &LevelKey, expected: Option<u64>, level: &StockLevel) -> Result<Commit, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        let current = state.levels.get(key).cloned();
+        if current.as_ref().map(|stored| stored.rev) != expected {
+            return Ok(Commit::Conflict(current));
+        }
+        let rev = expected.unwrap_or_default() + 1;
+        state.levels.insert(key.clone(), Stored { rev, level: level.clone() });
+        Ok(Commit::Committed)
+    }
+
+    async fn append(&self, key: &LevelKey, request: &BlindRequest) -> Result<Appended, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        match state.levels.get_mut(key) {
+            Some(stored) if request.fits(&stored.level) => {
+                request.apply(&mut stored.level);
+                stored.rev += 1;
+                Ok(Appended::Applied(stored.clone()))
+            }
+            current => Ok(Appended::Refused(current.cloned())),
+        }
+    }
+
+    async fn put_page(&self, key: &LevelKey, page: &Page) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        let pages = state.pages.entry(key.clone()).or_default();
+        if !pages.iter().any(|known| known.first_version == page.first_version) {
+            pages.push(page.clone());
+        }
+        Ok(())
+    }
+
+    async fn drop_page(&self, key: &LevelKey, seen: &StockLevel) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        match state.levels.get_mut(key) {
+            Some(stored) if seen.recent.len() >= PAGE_ENTRIES && stored.level.recent.first() == seen.recent.first() => {
+                stored.level.drop_page();
+                stored.rev += 1;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn pages_since(&self, key: &LevelKey, start: Timestamp) -> Result<Vec<Page>, StoreError> {
+        let mut pages = self.state().pages.get(key).cloned().unwrap_or_default();
+        pages.sort_by_key(|page| (page.committed_at(), page.first_version));
+        let before = pages.iter().rposition(|page| page.committed_at() < start).unwrap_or_default();
+        Ok(pages.split_off(before))
+    }
+
+    async fn levels_of(
+        &self,
+        organization: &OrganizationId,
+        sku: &Sku,
+    ) -> Result<Vec<(LocationId, StockLevel)>, StoreError> {
+        let state = self.state();
+        let of_sku = state.levels.iter().filter(|(key, _)| key.organization == *organization && key.sku == *sku);
+        Ok(of_sku.map(|(key, stored)| (key.location.clone(), stored.level.clone())).collect())
+    }
+
+    async fn list(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&ListPosition>,
+        limit: u32,
+    ) -> Result<ListPage, StoreError> {
+        let state = self.state();
+        let behind = |key: &LevelKey| {
+            after.is_none_or(|position| (&key.sku, &key.location) > (&position.sku, &position.location))
+        };
+        let mut rest = state.levels.iter().filter(|(key, _)| key.organization == *organization && behind(key));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let levels: Vec<_> =
+            rest.by_ref().take(limit).map(|(key, stored)| (key.clone(), stored.level.clone())).collect();
+        let next = rest
+            .next()
+            .and(levels.last())
+            .map(|(key, _)| ListPosition { sku: key.sku.clone(), location: key.location.clone() });
+        Ok(ListPage { levels, next })
+    }
+}
+
+impl IdempotencyStore for MemoryStore {
+    async fn claim(&self, record: &OperationRecord) -> Result<OperationClaim, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        let name = (record.organization.clone(), record.key.clone());
+        match state.operations.get(&name) {
+            Some(known) if known.expires_at > record.time => Ok(OperationClaim::Existing(known.clone())),
+            _ => {
+                state.operations.insert(name, record.clone());
+                Ok(OperationClaim::New)
+            }
+        }
+    }
+}
+
+impl PollStore for MemoryStore {
+    async fn begin_run(
+        &self,
+        source: &Source,
+        now: Timestamp,
+        next_due: Timestamp,
+        forced: bool,
+    ) -> Result<Option<PollRun>, StoreError> {
+        let mut state = self.state();
+        let poll = state.polls.entry(source.clone()).or_default();
+        if poll.not_before > now || (!forced && poll.due > now) {
+            return Ok(None);
+        }
+        poll.runs += 1;
+        poll.due = next_due;
+        Ok(Some(PollRun { number: poll.runs, cursor: poll.cursor }))
+    }
+
+    async fn advance(&self, source: &Source, cursor: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let poll = state.polls.entry(source.clone()).or_default();
+        poll.cursor = poll.cursor.max(Some(cursor));
+        Ok(())
+    }
+
+    async fn defer(&self, source: &Source, until: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let poll = state.polls.entry(source.clone()).or_default();
+        poll.not_before = poll.not_before.max(until);
+        Ok(())
+    }
+}
+
+impl BreakerStore for MemoryStore {
+    async fn load_breaker(&self, name: &Source) -> Result<(Option<u64>, Breaker), StoreError> {
+        Ok(self
+            .state()
+            .breakers
+            .get(name)
+            .map_or((None, Breaker::default()), |(rev, breaker)| (Some(*rev), breaker.clone())))
+    }
+
+    async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if state.breakers.get(name).map(|(rev, _)| *rev) != expected {
+            return Ok(false);
+        }
+        state.breakers.insert(name.clone(), (expected.unwrap_or_default() + 1, breaker.clone()));
+        Ok(true)
+    }
+}
+
+impl KeyStore for MemoryStore {
+    async fn find_key(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+        Ok(self.state().keys.get(hash).cloned())
+    }
+}
+
+impl StoreProbe for MemoryStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,10 @@
+//! Test doubles of the ports, and the contract that every store must meet. Only with the feature `testing`.
+
+pub mod contract;
+mod fakes;
+mod faulty;
+mod memory;
+
+pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
+pub use faulty::{Fault, FaultyStore};
+pub use memory::MemoryStore;

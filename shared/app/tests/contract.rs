@@ -1,0 +1,13 @@
+//! The store contract on the store in memory.
+
+use evenstock_app::testing::MemoryStore;
+
+struct Fresh {
+    store: MemoryStore,
+}
+
+async fn fresh() -> Fresh {
+    Fresh { store: MemoryStore::default() }
+}
+
+evenstock_app::store_contract!(fresh);
