@@ -80,8 +80,9 @@ async fn attempt_once<S: StockStore, C: Clock>(
     };
     match store.append(key, &blind).await? {
         Appended::Applied(stored) => {
-            // The one writer that completes a page spills it. When it dies here, the next to meet a full level does.
-            if stored.level.recent.len() == PAGE_ENTRIES
+            // The one writer that goes past a page's worth spills it, so that the newest entry stays. When it dies here,
+            // the next to meet a full level does it.
+            if stored.level.recent.len() == PAGE_ENTRIES + 1
                 && let Err(error) = spill(store, key, &stored.level).await
             {
                 warn!(sku.id = %key.sku, error = %error, "journal page of {} was not spilled, a later writer will", key.sku);

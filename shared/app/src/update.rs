@@ -29,6 +29,7 @@ pub struct Update {
 
 /// What an update comes to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 pub enum UpdateResult {
     /// Answered; `replayed` when the answer is that of an earlier request under the same key.
     Settled {

@@ -52,6 +52,8 @@ impl Breaker {
             return (Admission::Open { until: open_until }, None);
         }
         match &self.probe {
+            // Its own probe, found again after a write whose outcome it did not learn.
+            Some((holder, _)) if holder == token => (Admission::Probe(token.clone()), None),
             Some((_, lost_at)) if now < *lost_at => (Admission::Open { until: *lost_at }, None),
             _ => {
                 let probe = Some((token.clone(), now.plus_millis(config.probe_ms)));
@@ -130,6 +132,7 @@ mod tests {
         let (first, stored) = opened().admit(at(900_000), &token("a"), &CONFIG);
         assert_eq!(first, Admission::Probe(token("a")));
         let probing = stored.unwrap();
+        assert_eq!(probing.admit(at(900_001), &token("a"), &CONFIG), (first, None), "it is its holder's still");
         assert_eq!(probing.admit(at(900_001), &token("b"), &CONFIG).0, Admission::Open { until: at(960_000) });
         assert_eq!(probing.admit(at(960_000), &token("b"), &CONFIG).0, Admission::Probe(token("b")));
     }

@@ -68,8 +68,8 @@ impl Past {
 fn needs_past(level: &StockLevel, event: &StockEvent) -> bool {
     event.time <= level.spilled_through
         && match event.body {
-            EventBody::Delta(_) => !level.observed.as_ref().is_some_and(|observed| event.time <= observed.time),
-            EventBody::Count { .. } => !level.observed.as_ref().is_some_and(|observed| event.time < observed.time),
+            EventBody::Delta(_) => level.observed.as_ref().is_none_or(|observed| event.time > observed.time),
+            EventBody::Count { .. } => level.observed.as_ref().is_none_or(|observed| event.time >= observed.time),
             EventBody::Merged { .. } => !level.shadows.contains_key(&event.source),
             EventBody::Request { .. } | EventBody::Settlement { .. } => true,
         }

@@ -42,6 +42,9 @@ impl Timestamp {
     /// # Errors
     /// [`InvalidTime`] for any other text, and outside the years 1970 to 9999.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
+        if !is_rfc3339(text.as_bytes()) {
+            return Err(InvalidTime);
+        }
         let parsed: jiff::Timestamp = text.parse().map_err(|_| InvalidTime)?;
         Self::from_millis(parsed.as_millisecond())
     }
@@ -68,6 +71,31 @@ impl Timestamp {
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
     }
+}
+
+/// Whether the text has the shape of RFC 3339. The parser takes other notations too, which the contract does not.
+fn is_rfc3339(text: &[u8]) -> bool {
+    let matches = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len()
+            && text.iter().zip(shape).all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't' | b' '),
+                b'+' => matches!(byte, b'+' | b'-'),
+                other => byte == other,
+            })
+    };
+    let Some((date_time, rest)) = text.split_at_checked(19) else {
+        return false;
+    };
+    let digits = match rest.strip_prefix(b".") {
+        Some(fraction) => fraction.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        None => 0,
+    };
+    let zone = match rest {
+        [b'.', fraction @ ..] if digits > 0 => fraction.get(digits..).unwrap_or_default(),
+        other => other,
+    };
+    matches(date_time, b"0000-00-00T00:00:00") && (matches!(zone, b"Z" | b"z") || matches(zone, b"+00:00"))
 }
 
 /// RFC 3339 in UTC with milliseconds: `2026-11-20T08:00:00.000Z`.
