@@ -1,0 +1,92 @@
+//! AWS clients, built by hand: the default provider chain and the parsing of the system's trust store cost most of a
+//! cold start. One client a process.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+/// The roots that AWS endpoints are signed by (<https://www.amazontrust.com/repository/>), so that no other authority
+/// can vouch for one.
+const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
+
+/// Time for one try of a call.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where and as whom AWS is called.
+#[derive(Debug, Clone)]
+pub struct AwsSettings {
+    /// The region, such as `eu-central-1`.
+    pub region: String,
+    /// Another endpoint than AWS's own, for emulators.
+    pub endpoint_url: Option<String>,
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+    /// Session token, in Lambda.
+    pub session_token: Option<String>,
+}
+
+impl AwsSettings {
+    fn credentials(&self) -> Credentials {
+        let (id, secret) = (self.access_key_id.clone(), self.secret_access_key.clone());
+        Credentials::new(id, secret, self.session_token.clone(), None, "environment")
+    }
+
+    /// Emulators have certificates of their own, or none.
+    fn http_client(&self) -> SharedHttpClient {
+        let roots = match &self.endpoint_url {
+            None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+            Some(url) if url.starts_with("http:") => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+            Some(_) => TrustStore::default(),
+        };
+        let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        match TlsContext::builder().with_trust_store(roots).build() {
+            Ok(context) => builder.tls_context(context).build_https(),
+            Err(_) => builder.build_https(),
+        }
+    }
+}
+
+/// Tries of one call by the SDK itself. Repeating is safe here, because every write recognizes its own repetition.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(Duration::from_secs(5))
+        .build()
+}
+
+/// A DynamoDB client.
+pub fn dynamodb_client(settings: &AwsSettings) -> aws_sdk_dynamodb::Client {
+    let mut config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(settings.region.clone()))
+        .credentials_provider(settings.credentials())
+        .http_client(settings.http_client())
+        .retry_config(retries())
+        .timeout_config(timeouts());
+    config.set_endpoint_url(settings.endpoint_url.clone());
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// An SQS client.
+pub fn sqs_client(settings: &AwsSettings) -> aws_sdk_sqs::Client {
+    let mut config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(settings.region.clone()))
+        .credentials_provider(settings.credentials())
+        .http_client(settings.http_client())
+        .retry_config(retries())
+        .timeout_config(timeouts());
+    config.set_endpoint_url(settings.endpoint_url.clone());
+    aws_sdk_sqs::Client::from_conf(config.build())
+}

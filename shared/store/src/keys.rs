@@ -1,0 +1,110 @@
+//! The table's keys. All of them are made here and nowhere else.
+//!
+//! | item | pk | sk |
+//! |---|---|---|
+//! | level | `organization#S#sku` | `L#location` |
+//! | journal page | `organization#S#sku` | `J#location#committed-at (ms)#first version` |
+//! | idempotency record | `organization#I#key` | `I` |
+//! | poll | `P#source` | `P` |
+//! | breaker | `B#name` | `B` |
+//! | API key | `K#SHA-256 of the key` | `K` |
+//!
+//! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
+
+use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, Sku, Source, Timestamp};
+
+/// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
+pub(crate) const LEVEL_PREFIX: &str = "L#";
+
+/// The index from an organization to its levels.
+pub(crate) const BY_ORGANIZATION: &str = "by-organization";
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+fn escape(name: &str) -> String {
+    name.replace('%', "%25").replace('#', "%23")
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("%23", "#").replace("%25", "%")
+}
+
+pub(crate) fn sku_partition(organization: &OrganizationId, sku: &Sku) -> String {
+    format!("{}#S#{}", escape(organization.as_str()), escape(sku.as_str()))
+}
+
+pub(crate) fn level(key: &LevelKey) -> Key {
+    let sk = format!("{LEVEL_PREFIX}{}", escape(key.location.as_str()));
+    Key { pk: sku_partition(&key.organization, &key.sku), sk }
+}
+
+/// Reads a level's key back; `None` for every other item.
+pub(crate) fn parse_level(pk: &str, sk: &str) -> Option<LevelKey> {
+    let (organization, sku) = pk.split_once("#S#")?;
+    Some(LevelKey {
+        organization: OrganizationId::parse(&unescape(organization)).ok()?,
+        sku: Sku::parse(&unescape(sku)).ok()?,
+        location: LocationId::parse(&unescape(sk.strip_prefix(LEVEL_PREFIX)?)).ok()?,
+    })
+}
+
+/// What the sort keys of all of a level's pages begin with.
+pub(crate) fn page_prefix(key: &LevelKey) -> String {
+    format!("J#{}#", escape(key.location.as_str()))
+}
+
+pub(crate) fn page(key: &LevelKey, page: &Page) -> Key {
+    let sk = format!("{}{:014}#{:016}", page_prefix(key), page.committed_at().as_millis(), page.first_version);
+    Key { pk: sku_partition(&key.organization, &key.sku), sk }
+}
+
+/// When a page was begun, and its first version.
+pub(crate) fn parse_page(key: &LevelKey, sk: &str) -> Option<(Timestamp, u64)> {
+    let (committed_at, first_version) = sk.strip_prefix(&page_prefix(key))?.split_once('#')?;
+    Some((Timestamp::from_millis(committed_at.parse().ok()?).ok()?, first_version.parse().ok()?))
+}
+
+pub(crate) fn operation(organization: &OrganizationId, key: &str) -> Key {
+    Key { pk: format!("{}#I#{}", escape(organization.as_str()), escape(key)), sk: "I".to_owned() }
+}
+
+pub(crate) fn poll(source: &Source) -> Key {
+    Key { pk: format!("P#{}", escape(source.as_str())), sk: "P".to_owned() }
+}
+
+pub(crate) fn breaker(name: &Source) -> Key {
+    Key { pk: format!("B#{}", escape(name.as_str())), sk: "B".to_owned() }
+}
+
+pub(crate) fn api_key(hash: &[u8; 32]) -> Key {
+    Key { pk: format!("K#{}", hex::encode(hash)), sk: "K".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_keys_read_back_whatever_the_names_hold() {
+        for (sku, location) in [("a", "b"), ("a#S#b", "L#c"), ("50% off #1", "%23"), ("🦀/x", "a%25#")] {
+            let key = LevelKey {
+                organization: OrganizationId::parse("org#S#").unwrap(),
+                sku: Sku::parse(sku).unwrap(),
+                location: LocationId::parse(location).unwrap(),
+            };
+            let Key { pk, sk } = level(&key);
+            assert_eq!(parse_level(&pk, &sk), Some(key));
+        }
+    }
+
+    #[test]
+    fn other_items_are_no_levels() {
+        assert_eq!(parse_level("org#S#sku", "J#main#0001#1"), None);
+        assert_eq!(parse_level("P#source", "P"), None);
+    }
+}

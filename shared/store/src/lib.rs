@@ -1,0 +1,26 @@
+//! The ports of storage and queues, on DynamoDB and SQS.
+//!
+//! This crate owns the table's layout (`keys`, the `*_item` modules) and the translation of AWS errors. Item types are
+//! apart from the domain's: an item that cannot be turned into a domain value is corrupt, never absent.
+//!
+//! **Invariant:** every write carries a condition, every read that a decision rests on is consistent, and no decision
+//! is made here.
+
+mod api_keys;
+mod aws;
+mod breakers;
+mod errors;
+mod keys;
+mod level_item;
+mod levels;
+mod listing;
+mod operations;
+mod pages;
+mod polls;
+mod sqs;
+mod table;
+
+pub use aws::{AwsSettings, dynamodb_client, sqs_client};
+pub use level_item::{LevelItem, level_change};
+pub use sqs::{QueueUrls, SqsQueues};
+pub use table::DynamoStore;

@@ -1,0 +1,84 @@
+//! The state of the polls.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValue;
+use evenstock_app::{PollRun, PollStore, StoreError};
+use evenstock_domain::{Source, Timestamp};
+use serde::Deserialize;
+
+use crate::errors::corrupt;
+use crate::keys;
+use crate::table::{DynamoStore, conditional, number, text};
+
+/// Nobody began this poll before it was due, and the other side does not want us to wait.
+const DUE: &str = "(attribute_not_exists(du) OR du <= :now) AND (attribute_not_exists(nb) OR nb <= :now)";
+
+/// The other side does not want us to wait.
+const NOT_DEFERRED: &str = "attribute_not_exists(nb) OR nb <= :now";
+
+#[derive(Debug, Deserialize)]
+struct PollItem {
+    /// Runs begun.
+    rn: u64,
+    /// Cursor, milliseconds.
+    #[serde(default)]
+    cu: Option<i64>,
+}
+
+impl PollStore for DynamoStore {
+    async fn begin_run(
+        &self,
+        source: &Source,
+        now: Timestamp,
+        next_due: Timestamp,
+        forced: bool,
+    ) -> Result<Option<PollRun>, StoreError> {
+        let key = keys::poll(source);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(&key.pk))
+            .key("sk", text(&key.sk))
+            .update_expression("SET du = :next ADD rn :one")
+            .condition_expression(if forced { NOT_DEFERRED } else { DUE })
+            .expression_attribute_values(":now", number(now.as_millis()))
+            .expression_attribute_values(":next", number(next_due.as_millis()))
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::AllNew);
+        let Ok(begun) = conditional!(update.send().await, UpdateItemError::ConditionalCheckFailedException)? else {
+            return Ok(None);
+        };
+        let attributes = begun.attributes.unwrap_or_default();
+        let item: PollItem =
+            serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| corrupt(key.pk.clone(), error))?;
+        let cursor = item.cu.map(Timestamp::from_millis).transpose().map_err(|error| corrupt(key.pk, error))?;
+        Ok(Some(PollRun { number: item.rn, cursor }))
+    }
+
+    async fn advance(&self, source: &Source, cursor: Timestamp) -> Result<(), StoreError> {
+        self.raise(source, "cu", cursor).await
+    }
+
+    async fn defer(&self, source: &Source, until: Timestamp) -> Result<(), StoreError> {
+        self.raise(source, "nb", until).await
+    }
+}
+
+impl DynamoStore {
+    /// Sets a time of a poll, unless it stands at a later one already.
+    async fn raise(&self, source: &Source, attribute: &str, to: Timestamp) -> Result<(), StoreError> {
+        let key = keys::poll(source);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .update_expression("SET #time = :to")
+            .condition_expression("attribute_not_exists(#time) OR #time < :to")
+            .expression_attribute_names("#time", attribute)
+            .expression_attribute_values(":to", number(to.as_millis()));
+        conditional!(update.send().await, UpdateItemError::ConditionalCheckFailedException).map(|_| ())
+    }
+}

@@ -1,0 +1,106 @@
+//! The queues on SQS.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use evenstock_app::{Outgoing, Queue, QueueDepth, QueueError, QueueName};
+
+/// Messages that one call takes.
+const BATCH_MAX: usize = 10;
+
+/// Tries for the messages that SQS leaves out of a batch.
+const ATTEMPTS_MAX: u32 = 4;
+
+/// Where a queue is.
+#[derive(Debug, Clone)]
+pub struct QueueUrls {
+    /// The queue's URL.
+    pub queue: String,
+    /// Its dead-letter queue's URL, where its depth is asked for.
+    pub dead_letters: Option<String>,
+}
+
+/// The queues that a function may reach.
+#[derive(Debug, Clone)]
+pub struct SqsQueues {
+    client: Client,
+    urls: BTreeMap<QueueName, QueueUrls>,
+}
+
+impl SqsQueues {
+    /// Queues by their names.
+    pub fn new(client: Client, urls: BTreeMap<QueueName, QueueUrls>) -> Self {
+        Self { client, urls }
+    }
+
+    fn urls(&self, queue: QueueName) -> Result<&QueueUrls, QueueError> {
+        self.urls.get(&queue).ok_or_else(|| QueueError(format!("{queue:?} is not configured here").into()))
+    }
+
+    async fn send_batch(&self, url: &str, messages: &[Outgoing]) -> Result<(), QueueError> {
+        let mut waiting: Vec<usize> = (0..messages.len()).collect();
+        for _ in 0..ATTEMPTS_MAX {
+            let entries = waiting.iter().filter_map(|place| messages.get(*place).map(|message| (place, message)));
+            let entries = entries.map(|(place, message)| entry(*place, message)).collect::<Result<_, _>>()?;
+            let batch = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
+            let sent = batch.send().await.map_err(|error| QueueError(Box::new(error)))?;
+            waiting = sent.failed.iter().filter_map(|failed| failed.id.parse().ok()).collect();
+            if sent.failed.is_empty() {
+                return Ok(());
+            }
+            if let Some(failed) = sent.failed.iter().find(|failed| failed.sender_fault) {
+                return Err(QueueError(format!("SQS refuses a message: {}", failed.code).into()));
+            }
+        }
+        Err(QueueError(format!("{} messages not sent in {ATTEMPTS_MAX} tries", waiting.len()).into()))
+    }
+
+    async fn count(&self, url: &str) -> Result<(u64, u64), QueueError> {
+        let wanted = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let ask = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(wanted.to_vec()));
+        let attributes = ask.send().await.map_err(|error| QueueError(Box::new(error)))?.attributes.unwrap_or_default();
+        let read = |name| attributes.get(name).and_then(|count| count.parse().ok()).unwrap_or_default();
+        let [waiting, in_flight] = &wanted;
+        Ok((read(waiting), read(in_flight)))
+    }
+}
+
+impl Queue for SqsQueues {
+    async fn send(&self, queue: QueueName, messages: Vec<Outgoing>) -> Result<(), QueueError> {
+        let url = &self.urls(queue)?.queue;
+        for batch in messages.chunks(BATCH_MAX) {
+            self.send_batch(url, batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn depth(&self, queue: QueueName) -> Result<QueueDepth, QueueError> {
+        let urls = self.urls(queue)?;
+        let (waiting, in_flight) = self.count(&urls.queue).await?;
+        let dead = match &urls.dead_letters {
+            Some(url) => self.count(url).await?.0,
+            None => 0,
+        };
+        Ok(QueueDepth { waiting, in_flight, dead })
+    }
+}
+
+/// The group makes the queue fair: a busy organization cannot starve the others.
+fn entry(place: usize, message: &Outgoing) -> Result<SendMessageBatchRequestEntry, QueueError> {
+    SendMessageBatchRequestEntry::builder()
+        .id(place.to_string())
+        .message_body(&message.body)
+        .message_group_id(group_of(message))
+        .build()
+        .map_err(|error| QueueError(Box::new(error)))
+}
+
+/// SQS takes 128 letters, digits and punctuation marks; an organization's name may be more than that.
+fn group_of(message: &Outgoing) -> String {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || character.is_ascii_punctuation();
+    message.organization.as_str().chars().map(|character| if allowed(character) { character } else { '_' }).collect()
+}

@@ -1,0 +1,65 @@
+//! A DynamoDB emulator in this process, with the table of `template.yaml`.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+use dynoxide::Database;
+use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub const TABLE: &str = "evenstock";
+
+/// A store on an empty table. The emulator ends with it.
+pub struct Emulated {
+    pub store: DynamoStore,
+    pub client: aws_sdk_dynamodb::Client,
+    _stop: oneshot::Sender<()>,
+}
+
+pub async fn fresh() -> Emulated {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let database = Database::memory().unwrap();
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+        stopped.await.unwrap_err();
+    }));
+    let client = dynamodb_client(&AwsSettings {
+        region: "eu-central-1".to_owned(),
+        endpoint_url: Some(endpoint),
+        access_key_id: "test".to_owned(),
+        secret_access_key: "test".to_owned(),
+        session_token: None,
+    });
+    create_table(&client).await;
+    Emulated { store: DynamoStore::new(client.clone(), TABLE, 400), client, _stop: stop }
+}
+
+async fn create_table(client: &aws_sdk_dynamodb::Client) {
+    let text = |name: &str| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let index = GlobalSecondaryIndex::builder()
+        .index_name("by-organization")
+        .key_schema(key("o", KeyType::Hash))
+        .key_schema(key("pk", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()
+        .unwrap();
+    client
+        .create_table()
+        .table_name(TABLE)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(text("pk"))
+        .attribute_definitions(text("sk"))
+        .attribute_definitions(text("o"))
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("sk", KeyType::Range))
+        .global_secondary_indexes(index)
+        .send()
+        .await
+        .unwrap();
+}
