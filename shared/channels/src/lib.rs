@@ -1,0 +1,22 @@
+//! The marketplaces: one module each, with its signature, its payloads and, where we do the asking, its client.
+//!
+//! A marketplace that pushes implements [`InboundChannel`] and stands in the registry behind [`inbound()`]; one that
+//! we poll implements `evenstock_app::StockFeed`. A further marketplace is a further module, and one line in the
+//! registry if it pushes; nothing else changes.
+//!
+//! **Invariant:** a marketplace's words end here. What leaves this crate speaks of SKUs, locations and quantities, and
+//! every field of a payload has been checked. Nothing here reads a clock, an environment variable or a random source,
+//! and only the clients perform I/O.
+
+mod fields;
+mod inbound;
+mod marketplace_a;
+mod marketplace_b;
+mod registry;
+mod secret;
+
+pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
+pub use marketplace_a::MarketplaceA;
+pub use marketplace_b::{ClientError, InvalidBaseUrl, MarketplaceB};
+pub use registry::inbound;
+pub use secret::{ApiSecret, InvalidSecret, Secret};

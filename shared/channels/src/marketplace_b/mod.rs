@@ -1,0 +1,9 @@
+//! Marketplace B is asked for what changed since a time, and answers with rows. It is an authority on what it states.
+
+mod client;
+mod payload;
+mod retry_after;
+#[cfg(test)]
+mod tests;
+
+pub use client::{ClientError, InvalidBaseUrl, MarketplaceB};
