@@ -1,0 +1,93 @@
+//! SQS batches: each record succeeds or fails on its own, and only failed ones come back.
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+
+/// A record without a message id. A partial answer could not name it, so the whole batch must fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an SQS record has no message id")]
+pub struct MissingMessageId;
+
+/// A batch in work: bodies to read, failures to report.
+#[derive(Debug)]
+pub struct Batch {
+    records: Vec<(String, String)>,
+    failed: Vec<bool>,
+}
+
+impl Batch {
+    /// Takes an event apart. A record without a body has an empty one, which no reader accepts: it fails, it is not
+    /// skipped.
+    ///
+    /// # Errors
+    /// [`MissingMessageId`] when a record has none.
+    pub fn new(event: SqsEvent) -> Result<Self, MissingMessageId> {
+        let records: Vec<_> = event
+            .records
+            .into_iter()
+            .map(|record| match record.message_id {
+                Some(id) if !id.is_empty() => Ok((id, record.body.unwrap_or_default())),
+                _ => Err(MissingMessageId),
+            })
+            .collect::<Result<_, _>>()?;
+        let failed = vec![false; records.len()];
+        Ok(Self { records, failed })
+    }
+
+    /// Message ids and bodies, in order.
+    pub fn records(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.records.iter().map(|(id, body)| (id.as_str(), body.as_str()))
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Marks the record at this place as failed: it will be delivered again, and in the end go to the dead letters.
+    pub fn fail(&mut self, place: usize) {
+        if let Some(failed) = self.failed.get_mut(place) {
+            *failed = true;
+        }
+    }
+
+    /// The answer that SQS expects: the failed records, and only those. Needs `ReportBatchItemFailures`.
+    pub fn into_response(self) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        for ((id, _), _) in self.records.into_iter().zip(self.failed).filter(|(_, failed)| *failed) {
+            response.add_failure(id);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(json: &str) -> SqsEvent {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn only_failed_records_come_back() {
+        let mut batch =
+            Batch::new(event(r#"{"Records":[{"messageId":"a","body":"1"},{"messageId":"b"},{"messageId":"c"}]}"#))
+                .unwrap();
+        assert_eq!(batch.records().collect::<Vec<_>>(), [("a", "1"), ("b", ""), ("c", "")]);
+        batch.fail(1);
+        batch.fail(99);
+        let failed: Vec<_> = batch.into_response().batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+        assert_eq!(failed, ["b"]);
+    }
+
+    #[test]
+    fn record_without_an_id_fails_the_batch() {
+        assert_eq!(Batch::new(event(r#"{"Records":[{"body":"1"}]}"#)).unwrap_err(), MissingMessageId);
+        assert_eq!(Batch::new(event(r#"{"Records":[{"messageId":"","body":"1"}]}"#)).unwrap_err(), MissingMessageId);
+    }
+}

@@ -1,0 +1,145 @@
+//! Who is calling: API keys, their scopes, their organization.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use evenstock_app::{ApiKey, Clock, KeyStore, Scope, StoreError};
+use evenstock_domain::{OrganizationId, Timestamp};
+use futures::future::BoxFuture;
+use sha2::{Digest, Sha256};
+
+use super::{ApiError, RateLimits};
+use crate::SystemClock;
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+static X_ORGANIZATION_ID: HeaderName = HeaderName::from_static("x-organization-id");
+
+/// How long a key is believed without asking again, in milliseconds: a deleted key works no longer than this.
+const CACHE_MS: i64 = 60_000;
+
+/// Keys that an instance remembers. Wrong keys are remembered too, so that guessing costs no reads.
+const CACHE_KEYS_MAX: usize = 10_000;
+
+type KeyHash = [u8; 32];
+type Lookup = dyn Fn(KeyHash) -> BoxFuture<'static, Result<Option<ApiKey>, StoreError>> + Send + Sync;
+
+/// Finds out who is calling and how often. One an instance.
+#[derive(Clone)]
+pub struct AccessControl(Arc<Inner>);
+
+struct Inner {
+    find: Box<Lookup>,
+    seen: Mutex<HashMap<KeyHash, (Option<ApiKey>, Timestamp)>>,
+    rates: RateLimits,
+}
+
+impl core::fmt::Debug for AccessControl {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AccessControl").finish_non_exhaustive()
+    }
+}
+
+/// The caller of a request, proven by a key.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key.
+    pub key: ApiKey,
+    /// The organization that the request is about.
+    pub organization: OrganizationId,
+}
+
+impl AccessControl {
+    /// Access by the keys of `store`, with these rates for each key.
+    pub fn new<K: KeyStore + 'static>(store: Arc<K>, rates: RateLimits) -> Self {
+        let find: Box<Lookup> = Box::new(move |hash| {
+            let store = Arc::clone(&store);
+            Box::pin(async move { store.find_key(&hash).await })
+        });
+        Self(Arc::new(Inner { find, seen: Mutex::default(), rates }))
+    }
+
+    async fn key(&self, text: &str, now: Timestamp) -> Result<ApiKey, ApiError> {
+        let hash: KeyHash = Sha256::digest(text.as_bytes()).into();
+        let key = match self.remembered(&hash, now) {
+            Some(key) => key,
+            None => {
+                let key = (self.0.find)(hash).await?;
+                self.remember(hash, key.clone(), now);
+                key
+            }
+        };
+        let valid = key.filter(|key| key.expires_at.is_none_or(|expires_at| now < expires_at));
+        valid.ok_or_else(|| ApiError::unauthorized("missing or wrong API key"))
+    }
+
+    fn remembered(&self, hash: &KeyHash, now: Timestamp) -> Option<Option<ApiKey>> {
+        let seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (key, at) = seen.get(hash)?;
+        (now.millis_since(*at) < CACHE_MS).then(|| key.clone())
+    }
+
+    fn remember(&self, hash: KeyHash, key: Option<ApiKey>, now: Timestamp) {
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= CACHE_KEYS_MAX {
+            seen.clear();
+        }
+        seen.insert(hash, (key, now));
+    }
+}
+
+/// Lets only callers with a key of this scope reach these routes, and tells them their rates.
+pub fn require(routes: Router, access: &AccessControl, scope: Scope) -> Router {
+    routes.route_layer(from_fn_with_state((access.clone(), scope), check))
+}
+
+async fn check(State((access, scope)): State<(AccessControl, Scope)>, mut request: Request, next: Next) -> Response {
+    let caller = match identify(&access, request.headers(), scope).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let rate = access.0.rates.take(&caller.key.id);
+    let mut response = match rate.refused_for_seconds {
+        Some(seconds) => ApiError::rate_limited(seconds).into_response(),
+        None => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+    };
+    rate.write(response.headers_mut());
+    response
+}
+
+async fn identify(access: &AccessControl, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
+    let text = key_text(headers).ok_or_else(|| ApiError::unauthorized("missing or wrong API key"))?;
+    let key = access.key(text, SystemClock.now()).await?;
+    if !key.scopes.contains(&scope) {
+        return Err(ApiError::forbidden(&format!("this needs a key with the scope {}", scope.as_str())));
+    }
+    let organization = match headers.get(&X_ORGANIZATION_ID) {
+        None => key.organization.clone(),
+        Some(named) => {
+            let named = named.to_str().map_err(|_| ApiError::bad_field("X-Organization-Id", "must be printable"))?;
+            let named = OrganizationId::parse(named)
+                .map_err(|error| ApiError::bad_field("X-Organization-Id", error.to_string()))?;
+            if !key.operator && named != key.organization {
+                return Err(ApiError::forbidden("the key belongs to another organization"));
+            }
+            named
+        }
+    };
+    Ok(Caller { key, organization })
+}
+
+fn key_text(headers: &HeaderMap) -> Option<&str> {
+    let own = headers.get(&X_API_KEY).and_then(|value| value.to_str().ok());
+    own.or_else(|| {
+        let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    })
+}

@@ -1,0 +1,70 @@
+//! Opaque cursors: where a listing goes on, sealed so that a caller can neither read more into them than that nor make
+//! their own.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use evenstock_app::ListPosition;
+use evenstock_domain::{LocationId, OrganizationId, Sku};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Bytes of the seal.
+const SEAL_BYTES: usize = 12;
+
+/// Seals cursors. Derived from the deployment's event id key, so that every instance reads every cursor.
+#[derive(Clone)]
+pub struct CursorKey(Vec<u8>);
+
+impl core::fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("CursorKey([redacted])")
+    }
+}
+
+/// A cursor that we did not make for this organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a cursor of this listing")]
+pub struct InvalidCursor;
+
+impl CursorKey {
+    /// A key from the deployment's secret.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Self {
+        Self(secret.into())
+    }
+
+    /// Writes a position down.
+    pub fn seal(&self, organization: &OrganizationId, position: &ListPosition) -> String {
+        let (sku, location) = (position.sku.as_str(), position.location.as_str());
+        let text = serde_json::json!([sku, location]).to_string();
+        let mut bytes = self.mac(organization, text.as_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a position back.
+    ///
+    /// # Errors
+    /// [`InvalidCursor`] for anything that [`CursorKey::seal`] did not write for this organization.
+    pub fn open(&self, organization: &OrganizationId, cursor: &str) -> Result<ListPosition, InvalidCursor> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
+        let (seal, text) = bytes.split_at_checked(SEAL_BYTES).ok_or(InvalidCursor)?;
+        if seal != self.mac(organization, text) {
+            return Err(InvalidCursor);
+        }
+        let (sku, location): (String, String) = serde_json::from_slice(text).map_err(|_| InvalidCursor)?;
+        let sku = Sku::parse(&sku).map_err(|_| InvalidCursor)?;
+        let location = LocationId::parse(&location).map_err(|_| InvalidCursor)?;
+        Ok(ListPosition { sku, location })
+    }
+
+    fn mac(&self, organization: &OrganizationId, text: &[u8]) -> Vec<u8> {
+        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0) else {
+            return Vec::new();
+        };
+        mac.update(b"cursor\0");
+        mac.update(organization.as_str().as_bytes());
+        mac.update(b"\0");
+        mac.update(text);
+        mac.finalize().into_bytes().into_iter().take(SEAL_BYTES).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! The outermost layer: a request id on every answer, one shape for every error, and no panic that escapes.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::error;
+
+use super::ApiError;
+use super::error::chain;
+use crate::new_id;
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken from a caller.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// The id of the request in work; its own, or the caller's.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Puts the shell around a function's routes.
+pub fn shell(routes: Router) -> Router {
+    routes
+        .fallback(async || ApiError::not_found("there is no such path"))
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }))
+        .layer(from_fn(finish))
+}
+
+async fn finish(mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(&X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_usable(id));
+    let id = given.map_or_else(new_id, str::to_owned);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    let error = response.extensions_mut().remove::<ApiError>();
+    // Only errors of this crate may leave: what a panic or a library answered is replaced.
+    let error = error.or_else(|| foreign_error(response.status()));
+    if let Some(error) = error {
+        if error.status.is_server_error() {
+            let cause = error.cause.as_deref().map(chain).unwrap_or_default();
+            error!(request.id = %id, %method, path, status = error.status.as_u16(), cause, "request {id} failed");
+        }
+        response = with_body(response, &error, &id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID.clone(), value);
+    }
+    response
+}
+
+fn is_usable(id: &str) -> bool {
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn foreign_error(status: StatusCode) -> Option<ApiError> {
+    match status {
+        StatusCode::INTERNAL_SERVER_ERROR => Some(ApiError::internal(std::io::Error::other("panic or broken layer"))),
+        StatusCode::PAYLOAD_TOO_LARGE => Some(ApiError::too_large()),
+        StatusCode::BAD_REQUEST => Some(ApiError::bad_request(Vec::new())),
+        _ => None,
+    }
+}
+
+fn with_body(response: Response, error: &ApiError, id: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.status = error.status;
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = serde_json::to_vec(&error.body(id)).unwrap_or_default();
+    Response::from_parts(parts, Body::from(body))
+}

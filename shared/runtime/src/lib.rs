@@ -1,0 +1,15 @@
+//! What every function shares with the outside world: configuration, logs, time, the HTTP shell and the batch glue.
+//!
+//! **Invariant:** this is the only shared crate that reads the clock, the environment or a random source. It knows no
+//! marketplace and decides nothing about stock.
+
+mod batch;
+mod clock;
+mod environment;
+pub mod http;
+mod telemetry;
+
+pub use batch::{Batch, MissingMessageId};
+pub use clock::{SystemClock, new_id};
+pub use environment::{ConfigError, Environment};
+pub use telemetry::{LogFormat, init_logs};
