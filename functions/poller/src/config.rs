@@ -1,0 +1,48 @@
+//! Which marketplace is polled, and how.
+
+use core::time::Duration;
+
+use evenstock_app::PollPlan;
+use evenstock_channels::{ApiSecret, MarketplaceB};
+use evenstock_domain::{BreakerConfig, OrganizationId, Source};
+use evenstock_runtime::{ConfigError, Environment};
+
+/// Time for one answer of the marketplace.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a probe of a half-open breaker may take: longer than the function's timeout, so that its holder is gone.
+const PROBE_MS: i64 = 120_000;
+
+/// Marketplace B with its plan.
+pub type MarketplaceBPoll = (MarketplaceB, PollPlan);
+
+/// Marketplace B as the environment describes it: `MARKETPLACE_B_API` and `MARKETPLACE_B_API_KEY`, polled every
+/// `POLL_INTERVAL_SECONDS` (300) for `DEFAULT_ORGANIZATION` (`demo`), behind a breaker with `BREAKER_THRESHOLD` (3) and
+/// `BREAKER_COOLDOWN_MS` (900000). `None` when no address is set.
+///
+/// # Errors
+/// [`ConfigError`] naming the variable that is missing or wrong.
+pub fn marketplace_b(environment: &Environment) -> Result<Option<MarketplaceBPoll>, ConfigError> {
+    let Some(base_url) = environment.optional("MARKETPLACE_B_API") else {
+        return Ok(None);
+    };
+    let name = "MARKETPLACE_B_API_KEY";
+    let key = ApiSecret::new(environment.required(name)?)
+        .map_err(|_| ConfigError::Invalid { name, expected: "visible ASCII without spaces" })?;
+    let feed = MarketplaceB::new(base_url, key, ANSWER_TIMEOUT)
+        .map_err(|_| ConfigError::Invalid { name: "MARKETPLACE_B_API", expected: "an http or https address" })?;
+    let name = "DEFAULT_ORGANIZATION";
+    let invalid = |_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" };
+    let seconds: u32 = environment.parsed("POLL_INTERVAL_SECONDS", "a whole number of seconds", 300)?;
+    let plan = PollPlan {
+        source: Source::parse("marketplace-b/default").map_err(invalid)?,
+        organization: OrganizationId::parse(environment.optional(name).unwrap_or("demo")).map_err(invalid)?,
+        interval_ms: i64::from(seconds) * 1000,
+        breaker: BreakerConfig {
+            threshold: environment.parsed("BREAKER_THRESHOLD", "a whole number", 3)?,
+            cooldown_ms: i64::from(environment.parsed::<u32>("BREAKER_COOLDOWN_MS", "milliseconds", 900_000)?),
+            probe_ms: PROBE_MS,
+        },
+    };
+    Ok(Some((feed, plan)))
+}

@@ -1,0 +1,113 @@
+//! Applies stock events to their levels: group the batch by level, decide in order, one conditional write a level.
+//!
+//! A record is acknowledged when its event is durable in its level, or when it is known to change nothing. Only failed
+//! records come back; unreadable and impossible ones end in the dead-letter queue, none is skipped.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use evenstock_app::{Clock, GroupResult, StockChange, StockStore, apply_group};
+use evenstock_domain::{EventIdKey, LevelKey, Outcome, StockEvent};
+use evenstock_runtime::{Batch, MissingMessageId};
+use futures::StreamExt;
+use tracing::{error, info, warn};
+
+/// Levels that are worked on at once.
+const LEVELS_AT_ONCE: usize = 16;
+
+/// What the worker needs.
+#[derive(Debug)]
+pub struct Worker<S, C> {
+    /// Where levels are.
+    pub store: S,
+    /// Time.
+    pub clock: C,
+    /// Names events.
+    pub ids: EventIdKey,
+}
+
+/// A level's events of one batch, in arrival order, each with its place in the batch and its names for the log.
+#[derive(Debug, Default)]
+struct Group {
+    events: Vec<StockEvent>,
+    places: Vec<usize>,
+    names: Vec<(String, String)>,
+}
+
+/// Works on a batch of `stock-changes`.
+///
+/// # Errors
+/// [`MissingMessageId`] when a record cannot be named in the answer: the whole batch comes back.
+pub async fn handle<S: StockStore, C: Clock>(
+    worker: &Worker<S, C>,
+    event: SqsEvent,
+) -> Result<SqsBatchResponse, MissingMessageId> {
+    let mut batch = Batch::new(event)?;
+    let groups = group(&mut batch, &worker.ids);
+    let levels = groups.len();
+    let work = groups.into_iter().map(async |(key, group)| {
+        let result = apply_group(&worker.store, &worker.clock, &key, &group.events).await;
+        (key, group, result)
+    });
+    let mut results = futures::stream::iter(work).buffer_unordered(LEVELS_AT_ONCE);
+    let (mut applied, mut unchanged) = (0_u32, 0_u32);
+    while let Some((key, group, result)) = results.next().await {
+        for (place, outcome) in settle(&key, &group, &result) {
+            match outcome {
+                Some(Outcome::Applied) => applied += 1,
+                Some(_) => unchanged += 1,
+                None => batch.fail(place),
+            }
+        }
+    }
+    drop(results);
+    let records = batch.len();
+    let response = batch.into_response();
+    let failed = response.batch_item_failures.len();
+    info!(records, levels, applied, unchanged, failed, "stock batch applied");
+    Ok(response)
+}
+
+fn group(batch: &mut Batch, ids: &EventIdKey) -> BTreeMap<LevelKey, Group> {
+    let mut groups: BTreeMap<LevelKey, Group> = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    for (place, (message_id, body)) in batch.records().enumerate() {
+        let read = StockChange::from_json(body).and_then(|change| Ok((change.to_event(ids)?, change)));
+        match read {
+            Ok(((key, event), change)) => {
+                let group = groups.entry(key).or_default();
+                group.events.push(event);
+                group.places.push(place);
+                group.names.push((change.event_id, change.job_id));
+            }
+            Err(reason) => {
+                error!(message.id = message_id, %reason, "message {message_id} cannot be read and goes to the dead letters");
+                unreadable.push(place);
+            }
+        }
+    }
+    unreadable.into_iter().for_each(|place| batch.fail(place));
+    groups
+}
+
+/// The outcome of each record of a group; `None` for the ones that must come back.
+fn settle(key: &LevelKey, group: &Group, result: &GroupResult) -> Vec<(usize, Option<Outcome>)> {
+    if let Some(failure) = &result.failure {
+        let left = group.events.len().saturating_sub(result.outcomes.len());
+        warn!(sku.id = %key.sku, location.id = %key.location, error = %failure, left, "events of {} come back", key.sku);
+    }
+    let outcomes = result.outcomes.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let records = group.places.iter().zip(&group.names).zip(outcomes);
+    records
+        .map(|((place, (event_id, job_id)), outcome)| {
+            if let Some(Outcome::Rejected(reason)) = outcome {
+                error!(
+                    event.id = event_id, job.id = job_id, sku.id = %key.sku, %reason,
+                    "event {event_id} is rejected and goes to the dead letters"
+                );
+                return (*place, None);
+            }
+            (*place, outcome)
+        })
+        .collect()
+}

@@ -1,0 +1,19 @@
+//! The function's entry point in Lambda: wiring only.
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_stock_worker::{Worker, handle};
+use evenstock_store::{DynamoStore, dynamodb_client};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::of_process();
+    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    let client = dynamodb_client(&environment.aws()?);
+    let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
+    let worker = Worker { store, clock: SystemClock, ids: environment.event_id_key()? };
+    let worker = &worker;
+    let handler = async |event: LambdaEvent<SqsEvent>| handle(worker, event.payload).await.map_err(Error::from);
+    lambda_runtime::run(service_fn(handler)).await
+}

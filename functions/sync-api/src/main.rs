@@ -1,0 +1,30 @@
+//! The function's entry point in Lambda: wiring only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenstock_app::QueueName;
+use evenstock_runtime::http::{AccessControl, RateLimits};
+use evenstock_runtime::{Environment, LogFormat, init_logs};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
+use evenstock_sync_api::{Operations, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let environment = Environment::of_process();
+    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    let aws = environment.aws()?;
+    let client = dynamodb_client(&aws);
+    let store = Arc::new(DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?));
+    let dead_letters = Some(environment.required("STOCK_CHANGES_DLQ_URL")?.to_owned());
+    let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
+    let poll_jobs = environment.required("POLL_JOBS_QUEUE_URL")?.to_owned();
+    let urls = BTreeMap::from([
+        (QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters }),
+        (QueueName::PollJobs, QueueUrls { queue: poll_jobs, dead_letters: None }),
+    ]);
+    let queue = SqsQueues::new(sqs_client(&aws), urls);
+    let can_poll = environment.optional("MARKETPLACE_B_API").is_some();
+    let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);
+    lambda_http::run(router(Arc::new(Operations { store, queue, can_poll }), &access)).await
+}

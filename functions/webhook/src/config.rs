@@ -1,0 +1,41 @@
+//! Which stores deliver here, and with what secret.
+
+use evenstock_channels::Secret;
+use evenstock_domain::{OrganizationId, StoreId};
+use evenstock_runtime::{ConfigError, Environment};
+
+/// A store that delivers here.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    channel: &'static str,
+    /// The seller's account.
+    pub store: StoreId,
+    /// Whose stock it is.
+    pub organization: OrganizationId,
+    /// The secrets that it may sign with; several while one is being replaced.
+    pub secrets: Vec<Secret>,
+}
+
+impl Connection {
+    pub(crate) fn is(&self, channel: &str, store: &str) -> bool {
+        self.channel == channel && self.store.as_str() == store
+    }
+}
+
+/// The stores that the environment names: marketplace A's default store, whose secret is `MARKETPLACE_A_SECRET` (several
+/// separated by commas while one is being replaced), for the organization `DEFAULT_ORGANIZATION` (`demo` unless set).
+///
+/// # Errors
+/// [`ConfigError`] when the secret is missing or a name is none.
+pub fn connections(environment: &Environment) -> Result<Vec<Connection>, ConfigError> {
+    let name = "MARKETPLACE_A_SECRET";
+    let secrets = environment.required(name)?.split(',').map(|secret| Secret::new(secret.trim()));
+    let secrets = secrets
+        .collect::<Result<_, _>>()
+        .map_err(|_| ConfigError::Invalid { name, expected: "secrets separated by commas, none empty" })?;
+    let name = "DEFAULT_ORGANIZATION";
+    let invalid = |_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" };
+    let organization = OrganizationId::parse(environment.optional(name).unwrap_or("demo")).map_err(invalid)?;
+    let store = StoreId::parse("default").map_err(invalid)?;
+    Ok(vec![Connection { channel: "marketplace-a", store, organization, secrets }])
+}

@@ -1,0 +1,20 @@
+//! The function's entry point in Lambda: wiring only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenstock_app::QueueName;
+use evenstock_runtime::{Environment, LogFormat, init_logs};
+use evenstock_store::{QueueUrls, SqsQueues, sqs_client};
+use evenstock_webhook::{Intake, connections, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let environment = Environment::of_process();
+    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
+    let urls = BTreeMap::from([(QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None })]);
+    let queue = SqsQueues::new(sqs_client(&environment.aws()?), urls);
+    let intake = Intake { queue, connections: connections(&environment)? };
+    lambda_http::run(router(Arc::new(intake))).await
+}
