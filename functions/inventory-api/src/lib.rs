@@ -29,10 +29,19 @@ pub struct Inventory<S, C> {
     pub cursors: CursorKey,
 }
 
-/// The function's routes.
+/// The function as an HTTP service.
+pub fn router<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
+where
+    S: StockStore + IdempotencyStore + 'static,
+    C: Clock + 'static,
+{
+    shell(routes(inventory, access))
+}
+
+/// The function's routes, without the shell around them.
 ///
 /// A SKU may hold a slash. Some gateways hand it over decoded, so the path's whole rest is the SKU.
-pub fn router<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
+pub fn routes<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
     S: StockStore + IdempotencyStore + 'static,
     C: Clock + 'static,
@@ -46,5 +55,5 @@ where
         .route("/inventory/updates", post(update::update::<S, C>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(inventory);
-    shell(require(reads, access, Scope::Read).merge(require(writes, access, Scope::Write)))
+    require(reads, access, Scope::Read).merge(require(writes, access, Scope::Write))
 }

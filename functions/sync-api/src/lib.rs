@@ -23,15 +23,24 @@ pub struct Operations<S, Q> {
     pub can_poll: bool,
 }
 
-/// The function's routes.
+/// The function as an HTTP service.
 pub fn router<S, Q>(operations: Arc<Operations<S, Q>>, access: &AccessControl) -> Router
+where
+    S: StoreProbe + 'static,
+    Q: Queue + 'static,
+{
+    shell(routes(operations, access))
+}
+
+/// The function's routes, without the shell around them.
+pub fn routes<S, Q>(operations: Arc<Operations<S, Q>>, access: &AccessControl) -> Router
 where
     S: StoreProbe + 'static,
     Q: Queue + 'static,
 {
     let open = Router::new().route("/health", get(health::<S, Q>)).with_state(Arc::clone(&operations));
     let admin = Router::new().route("/trigger-poll", post(trigger_poll::<S, Q>)).with_state(operations);
-    shell(open.merge(require(admin, access, Scope::Admin)))
+    open.merge(require(admin, access, Scope::Admin))
 }
 
 async fn health<S: StoreProbe, Q: Queue>(State(operations): State<Arc<Operations<S, Q>>>) -> Response {

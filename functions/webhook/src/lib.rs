@@ -33,14 +33,18 @@ pub struct Intake<Q> {
     pub connections: Vec<Connection>,
 }
 
-/// The function's routes.
+/// The function as an HTTP service.
 pub fn router<Q: Queue + 'static>(intake: Arc<Intake<Q>>) -> Router {
-    let routes = Router::new()
+    shell(routes(intake))
+}
+
+/// The function's routes, without the shell around them.
+pub fn routes<Q: Queue + 'static>(intake: Arc<Intake<Q>>) -> Router {
+    Router::new()
         .route("/webhooks/marketplace-a", post(default_store::<Q>))
         .route("/ingest/{channel}/{store}", post(named_store::<Q>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(intake);
-    shell(routes)
+        .with_state(intake)
 }
 
 type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;

@@ -9,6 +9,9 @@ mod environment;
 pub mod http;
 mod telemetry;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub use batch::{Batch, MissingMessageId};
 pub use clock::{SystemClock, new_id};
 pub use environment::{ConfigError, Environment};

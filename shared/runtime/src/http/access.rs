@@ -143,3 +143,78 @@ fn key_text(headers: &HeaderMap) -> Option<&str> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use core::num::NonZeroU32;
+
+    use axum::http::HeaderValue;
+    use evenstock_app::testing::MemoryStore;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::EPOCH.plus_millis(millis)
+    }
+
+    fn hash(text: &str) -> KeyHash {
+        Sha256::digest(text.as_bytes()).into()
+    }
+
+    fn key(expires_at: Option<Timestamp>) -> ApiKey {
+        let organization = OrganizationId::parse("us").unwrap();
+        ApiKey { id: "k1".to_owned(), organization, scopes: vec![Scope::Read], operator: false, expires_at }
+    }
+
+    fn access() -> (Arc<MemoryStore>, AccessControl) {
+        let store = Arc::new(MemoryStore::default());
+        let rates = RateLimits::new(NonZeroU32::MAX, NonZeroU32::MAX);
+        (Arc::clone(&store), AccessControl::new(store, rates))
+    }
+
+    #[tokio::test]
+    async fn answer_about_a_key_is_believed_for_a_minute() {
+        let (store, access) = access();
+        assert!(access.key("secret", at(0)).await.is_err());
+        store.put_key(hash("secret"), key(None));
+        assert!(access.key("secret", at(CACHE_MS - 1)).await.is_err(), "wrong keys are remembered too");
+        assert_eq!(access.key("secret", at(CACHE_MS)).await.unwrap(), key(None));
+        store.put_key(hash("secret"), key(Some(at(0))));
+        assert!(access.key("secret", at(2 * CACHE_MS - 1)).await.is_ok());
+        assert!(access.key("secret", at(2 * CACHE_MS)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn key_expires_on_time_even_while_it_is_remembered() {
+        let (store, access) = access();
+        store.put_key(hash("secret"), key(Some(at(1000))));
+        assert!(access.key("secret", at(999)).await.is_ok());
+        assert!(access.key("secret", at(1000)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn memory_of_keys_is_bounded() {
+        let (_, access) = access();
+        for n in 0..=CACHE_KEYS_MAX {
+            access.remember(hash(&n.to_string()), None, at(0));
+        }
+        assert_eq!(access.0.seen.lock().unwrap().len(), 1);
+    }
+
+    #[rstest]
+    #[case::own_header(&[("x-api-key", "secret")], Some("secret"))]
+    #[case::bearer(&[("authorization", "Bearer secret")], Some("secret"))]
+    #[case::bearer_in_any_case(&[("authorization", "bEARER  secret ")], Some("secret"))]
+    #[case::own_header_wins(&[("authorization", "Bearer other"), ("x-api-key", "secret")], Some("secret"))]
+    #[case::basic(&[("authorization", "Basic c2VjcmV0")], None)]
+    #[case::scheme_only(&[("authorization", "Bearer")], None)]
+    #[case::none(&[], None)]
+    fn key_is_found_in_either_header(#[case] headers: &[(&'static str, &'static str)], #[case] expected: Option<&str>) {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        assert_eq!(key_text(&headers), expected);
+    }
+}

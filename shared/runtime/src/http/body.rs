@@ -144,3 +144,96 @@ pub fn read_path<T, E: Display>(
 ) -> Result<T, ApiError> {
     read(text).map_err(|error| ApiError::bad_field(field, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use evenstock_domain::{Delta, Quantity, Sku};
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read<T>(object: &Value, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Vec<(String, String)>> {
+        let mut fields = Fields::of(object.as_object().unwrap());
+        let value = read(&mut fields);
+        let error = match fields.finish((value, Some(()))) {
+            Ok((value, ())) => return Ok(value),
+            Err(error) => error,
+        };
+        assert_eq!(error.code(), "bad_request");
+        Err(error.details.into_iter().map(|detail| (detail.field, detail.issue)).collect())
+    }
+
+    fn issue<T>(field: &str, issue: &str) -> Result<T, Vec<(String, String)>> {
+        Err(vec![(field.to_owned(), issue.to_owned())])
+    }
+
+    #[rstest]
+    #[case::least(json!(-2_147_483_647), -2_147_483_647)]
+    #[case::greatest(json!(2_147_483_647), 2_147_483_647)]
+    fn whole_numbers_are_read(#[case] delta: Value, #[case] expected: i64) {
+        let read = read(&json!({ "delta": delta }), |fields| fields.integer("delta", Delta::new));
+        assert_eq!(read.map(Delta::get), Ok(expected));
+    }
+
+    #[rstest]
+    #[case::missing(json!({}), "is required")]
+    #[case::null(json!({ "delta": null }), "is required")]
+    #[case::zero(json!({ "delta": 0 }), "must be non-zero")]
+    #[case::negative_zero(json!({ "delta": -0 }), "must be non-zero")]
+    #[case::fraction(json!({ "delta": 1.5 }), "must be a whole number within ±2147483647")]
+    #[case::whole_float(json!({ "delta": 2.0 }), "must be a whole number within ±2147483647")]
+    #[case::exponent(serde_json::from_str(r#"{ "delta": 1e3 }"#).unwrap(), "must be a whole number within ±2147483647")]
+    #[case::beyond(json!({ "delta": 2_147_483_648_i64 }), "must be within ±2147483647")]
+    #[case::beyond_64_bits(json!({ "delta": u64::MAX }), "must be a whole number within ±2147483647")]
+    #[case::text(json!({ "delta": "5" }), "must be a whole number")]
+    #[case::boolean(json!({ "delta": true }), "must be a whole number")]
+    #[case::list(json!({ "delta": [5] }), "must be a whole number")]
+    fn what_is_no_delta_is_named(#[case] object: Value, #[case] why: &str) {
+        assert_eq!(read(&object, |fields| fields.integer("delta", Delta::new)), issue("delta", why));
+    }
+
+    #[rstest]
+    #[case::missing(json!({}), "is required")]
+    #[case::null(json!({ "sku": null }), "is required")]
+    #[case::number(json!({ "sku": 7 }), "must be text")]
+    #[case::empty(json!({ "sku": "" }), "must not be empty")]
+    #[case::padded(json!({ "sku": " a" }), "must not begin or end with a space")]
+    fn what_is_no_name_is_named(#[case] object: Value, #[case] why: &str) {
+        assert_eq!(read(&object, |fields| fields.text("sku", Sku::parse)), issue("sku", why));
+    }
+
+    #[test]
+    fn explicit_null_is_told_from_a_missing_field() {
+        let version = |object: Value| read(&object, |fields| fields.integer_or_null("version", Quantity::new));
+        assert_eq!(version(json!({ "version": null })), Ok(None));
+        assert_eq!(version(json!({ "version": 3 })).map(|version| version.map(Quantity::get)), Ok(Some(3)));
+        assert_eq!(version(json!({})), issue("version", "is required"));
+        assert_eq!(version(json!({ "version": -1 })), issue("version", "must not be negative"));
+    }
+
+    #[test]
+    fn lists_are_told_from_everything_else() {
+        let length = |object: Value| read(&object, |fields| fields.list("updates").map(<[Value]>::len));
+        assert_eq!(length(json!({ "updates": [1, null] })), Ok(2));
+        assert_eq!(length(json!({ "updates": {} })), issue("updates", "must be a list"));
+        assert_eq!(length(json!({ "updates": null })), issue("updates", "is required"));
+    }
+
+    #[test]
+    fn every_wrong_field_is_reported_even_when_all_values_are_there() {
+        let object = json!({ "delta": 0, "sku": "a" });
+        let mut fields = Fields::of(object.as_object().unwrap());
+        assert!(fields.has("sku") && !fields.has("version"));
+        let sku = fields.text("sku", Sku::parse);
+        let delta = fields.integer("delta", Delta::new);
+        fields.refuse::<()>("header", "does not belong here");
+        let error = fields.finish((sku, delta)).unwrap_err();
+        assert_eq!(error.message(), "delta must be non-zero; header does not belong here");
+
+        let mut fields = Fields::of(object.as_object().unwrap());
+        let sku = fields.text("sku", Sku::parse);
+        fields.refuse::<()>("header", "does not belong here");
+        assert!(fields.finish((sku, Some(()))).is_err(), "an issue refuses a body whose values are all there");
+    }
+}

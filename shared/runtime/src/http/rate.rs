@@ -78,3 +78,45 @@ impl Rate {
         headers.insert(RESET.clone(), HeaderValue::from(self.reset_seconds));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    #[test]
+    fn burst_is_given_then_refused_with_a_wait() {
+        let limits = RateLimits::new(number(1), number(3));
+        let first = limits.take("a");
+        assert_eq!((first.limit, first.remaining, first.reset_seconds), (3, 2, 1));
+        // A slow machine may win back a request on the way, never more than one a second.
+        let refused = (0..50).map(|_| limits.take("a")).find(|rate| rate.refused_for_seconds.is_some()).unwrap();
+        assert_eq!((refused.limit, refused.remaining), (3, 0));
+        assert_eq!(refused.refused_for_seconds, Some(1));
+        assert_eq!(limits.take("b").remaining, 2, "each key has its own");
+    }
+
+    #[test]
+    fn limits_come_from_the_environment_and_are_never_zero() {
+        let limits = |name: &str, value: &str| {
+            RateLimits::from_environment(&[(name, value)].into_iter().collect()).map(|limits| limits.take("a").limit)
+        };
+        assert_eq!(limits("OTHER", "1"), Ok(200));
+        assert_eq!(limits("RATE_LIMIT_BURST", "7"), Ok(7));
+        for (name, value) in [("RATE_LIMIT_RPS", "0"), ("RATE_LIMIT_BURST", "-1"), ("RATE_LIMIT_BURST", "many")] {
+            assert!(matches!(limits(name, value), Err(ConfigError::Invalid { .. })), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn headers_tell_what_is_left() {
+        let mut headers = HeaderMap::new();
+        Rate { limit: 200, remaining: 7, reset_seconds: 2, refused_for_seconds: None }.write(&mut headers);
+        let shown = |name: &str| headers.get(name).unwrap().to_str().unwrap().to_owned();
+        let names = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+        assert_eq!(names.map(shown), ["200", "7", "2"]);
+    }
+}

@@ -76,3 +76,83 @@ fn with_body(response: Response, error: &ApiError, id: &str) -> Response {
     let body = serde_json::to_vec(&error.body(id)).unwrap_or_default();
     Response::from_parts(parts, Body::from(body))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use rstest::rstest;
+
+    use super::*;
+    use crate::testing::{Reply, ask};
+
+    fn routes() -> Router {
+        let panics = async || -> &'static str { panic!("hunter2") };
+        let breaks = async || ApiError::internal(std::io::Error::other("hunter2"));
+        let refuses = async || (StatusCode::BAD_REQUEST, "hunter2");
+        let overflows = async || (StatusCode::PAYLOAD_TOO_LARGE, "hunter2");
+        let tells_id = async |axum::Extension(RequestId(id)): axum::Extension<RequestId>| id;
+        shell(
+            Router::new()
+                .route("/panic", get(panics))
+                .route("/broken", get(breaks))
+                .route("/foreign-400", get(refuses))
+                .route("/foreign-413", get(overflows))
+                .route("/id", post(tells_id)),
+        )
+    }
+
+    async fn asked(method: &str, path: &str, id: Option<&[u8]>) -> Reply {
+        let mut request = axum::http::Request::builder().method(method).uri(path);
+        if let Some(id) = id {
+            request = request.header("x-request-id", HeaderValue::from_bytes(id).unwrap());
+        }
+        ask(&routes(), request.body(Body::empty()).unwrap()).await
+    }
+
+    #[rstest]
+    #[case::panic("GET", "/panic", (500, "internal"))]
+    #[case::cause("GET", "/broken", (500, "internal"))]
+    #[case::refusal_of_a_library("GET", "/foreign-400", (400, "bad_request"))]
+    #[case::limit_of_a_library("GET", "/foreign-413", (413, "too_large"))]
+    #[case::unknown_path("GET", "/nowhere", (404, "not_found"))]
+    #[case::root("GET", "/", (404, "not_found"))]
+    #[case::other_method("DELETE", "/id", (405, "bad_request"))]
+    #[tokio::test]
+    async fn every_error_leaves_in_one_shape_and_without_its_cause(
+        #[case] method: &str,
+        #[case] path: &str,
+        #[case] expected: (u16, &str),
+    ) {
+        let reply = asked(method, path, None).await;
+        assert_eq!(reply.refusal(), expected);
+        assert!(!reply.text.contains("hunter2"), "{reply:?}");
+    }
+
+    #[tokio::test]
+    async fn other_method_is_told_the_ones_there_are() {
+        assert_eq!(asked("GET", "/id", None).await.header("allow"), Some("POST"));
+    }
+
+    #[tokio::test]
+    async fn given_request_id_is_kept_and_shown_to_the_handler() {
+        let longest = "x".repeat(128);
+        for id in ["a", "Root=1-6a8f1c00;Parent=\"x\"", &longest] {
+            let reply = asked("POST", "/id", Some(id.as_bytes())).await;
+            assert_eq!((reply.header("x-request-id"), reply.text.as_str()), (Some(id), id));
+        }
+    }
+
+    #[rstest]
+    #[case::empty(b"")]
+    #[case::space(b"two words")]
+    #[case::tab(b"a\tb")]
+    #[case::not_ascii("🦀".as_bytes())]
+    #[case::too_long(&[b'x'; 129])]
+    #[tokio::test]
+    async fn unusable_request_id_is_replaced(#[case] id: &[u8]) {
+        let reply = asked("POST", "/id", Some(id)).await;
+        let own = reply.header("x-request-id").unwrap();
+        assert_eq!(own, reply.text);
+        assert_eq!(own.len(), 36, "a new id: {own}");
+    }
+}

@@ -1,0 +1,57 @@
+//! The command line. What goes wrong at start is one line on stderr and exit code 2.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use evenstock_runtime::{Environment, LogFormat, init_logs};
+
+use crate::serve::{self, Settings};
+
+/// Evenstock on this machine: everything in one process.
+///
+/// Also reads the environment that the functions read: `MARKETPLACE_A_SECRET` (secret), `MARKETPLACE_B_API`,
+/// `MARKETPLACE_B_API_KEY` (test-key), `POLL_INTERVAL_SECONDS` (300), `LOG_LEVEL` (info).
+#[derive(Debug, Parser)]
+#[command(name = "evenstock-local", version)]
+struct Cli {
+    /// Port on 127.0.0.1; 0 picks a free one.
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    port: u16,
+    /// Folder that keeps the stock and the queues.
+    #[arg(long, default_value = ".evenstock", conflicts_with = "ephemeral")]
+    data: PathBuf,
+    /// Keep nothing.
+    #[arg(long)]
+    ephemeral: bool,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    // The emulator warns of every condition that is not met, which is our daily bread.
+    let level = environment.optional("LOG_LEVEL").unwrap_or("info");
+    init_logs(&format!("{level},dynoxide=error"), LogFormat::Text);
+    let settings = Settings { port: cli.port, data: (!cli.ephemeral).then_some(cli.data), environment };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(serve::serve(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one line that says why nothing runs")]
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        line = format!("{line}: {next}");
+        cause = next.source();
+    }
+    eprintln!("evenstock-local: {}", line.replace('\n', " "));
+    ExitCode::from(2)
+}

@@ -1,0 +1,174 @@
+//! The functions, as Lambda has them: each by its logical id in the template, wired to what stands in for AWS.
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use axum::Router;
+use evenstock_app::{ApiKey, Scope, StoreError};
+use evenstock_domain::OrganizationId;
+use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
+use evenstock_runtime::{ConfigError, Environment, SystemClock};
+use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
+use futures::future::{BoxFuture, FutureExt};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::queue::LocalQueues;
+
+/// The key that every laptop accepts: all scopes, any organization.
+const DEMO_KEY: &str = "demo";
+
+type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
+
+/// Handles a batch of a queue: the ids of the messages that failed, or why all did.
+pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
+
+/// Handles a tick of a schedule.
+pub(crate) type TickHandler = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Everything that can be triggered.
+pub(crate) struct Functions {
+    webhook: Router,
+    inventory_api: Router,
+    sync_api: Router,
+    worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
+    polls: Arc<Polls>,
+}
+
+/// Why the functions cannot be wired.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WiringError {
+    /// The environment.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The first key could not be stored.
+    #[error("the key `demo` cannot be stored")]
+    Store(#[from] StoreError),
+    /// A name that is none.
+    #[error("DEFAULT_ORGANIZATION is not a name")]
+    Organization,
+    /// The template has a trigger that this runner does not know how to serve.
+    #[error("template.yaml: {function} has a trigger of kind {kind} that the local runner does not serve")]
+    Unserved {
+        /// The function.
+        function: String,
+        /// The trigger.
+        kind: &'static str,
+    },
+}
+
+impl Functions {
+    /// Wires all functions to the table at `endpoint` and the queues.
+    pub(crate) async fn wire(
+        environment: &Environment,
+        endpoint: &str,
+        table: &str,
+        queues: &LocalQueues,
+    ) -> Result<Self, WiringError> {
+        let client = dynamodb_client(&AwsSettings {
+            region: "local".to_owned(),
+            endpoint_url: Some(endpoint.to_owned()),
+            access_key_id: "local".to_owned(),
+            secret_access_key: "local".to_owned(),
+            session_token: None,
+        });
+        let store = Arc::new(DynamoStore::new(client, table, environment.history_days()?));
+        store.create_key(&Sha256::digest(DEMO_KEY).into(), &demo_key()?).await?;
+        let ids = environment.event_id_key()?;
+        let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
+
+        let connections = evenstock_webhook::connections(environment)?;
+        let intake = evenstock_webhook::Intake { queue: queues.clone(), connections };
+        let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
+        let inventory = evenstock_inventory_api::Inventory {
+            store: Arc::clone(&store),
+            clock: SystemClock,
+            ids: ids.clone(),
+            cursors,
+        };
+        let marketplace = evenstock_poller::marketplace_b(environment)?;
+        let operations = evenstock_sync_api::Operations {
+            store: Arc::clone(&store),
+            queue: queues.clone(),
+            can_poll: marketplace.is_some(),
+        };
+        let store = store.as_ref().clone();
+        Ok(Self {
+            webhook: evenstock_webhook::routes(Arc::new(intake)),
+            inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
+            sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            worker: Arc::new(evenstock_stock_worker::Worker { store: store.clone(), clock: SystemClock, ids }),
+            polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
+        })
+    }
+
+    /// A function's routes.
+    pub(crate) fn http(&self, function: &str) -> Result<Router, WiringError> {
+        match function {
+            "WebhookFunction" => Ok(self.webhook.clone()),
+            "InventoryApiFunction" => Ok(self.inventory_api.clone()),
+            "SyncApiFunction" => Ok(self.sync_api.clone()),
+            _ => Err(unserved(function, "HttpApi")),
+        }
+    }
+
+    /// A function that is given batches of a queue.
+    pub(crate) fn batches(&self, function: &str) -> Result<BatchHandler, WiringError> {
+        match function {
+            "StockWorkerFunction" => {
+                let worker = Arc::clone(&self.worker);
+                Ok(Arc::new(move |event| handle_stock(Arc::clone(&worker), event).boxed()))
+            }
+            "PollerFunction" => {
+                let polls = Arc::clone(&self.polls);
+                Ok(Arc::new(move |event| handle_jobs(Arc::clone(&polls), event).boxed()))
+            }
+            _ => Err(unserved(function, "SQS")),
+        }
+    }
+
+    /// A function that is called by a schedule.
+    pub(crate) fn ticks(&self, function: &str) -> Result<TickHandler, WiringError> {
+        match function {
+            "PollerFunction" => {
+                let polls = Arc::clone(&self.polls);
+                Ok(Arc::new(move || handle_tick(Arc::clone(&polls)).boxed()))
+            }
+            _ => Err(unserved(function, "Schedule")),
+        }
+    }
+}
+
+pub(crate) fn unserved(function: &str, kind: &'static str) -> WiringError {
+    WiringError::Unserved { function: function.to_owned(), kind }
+}
+
+fn demo_key() -> Result<ApiKey, WiringError> {
+    Ok(ApiKey {
+        id: DEMO_KEY.to_owned(),
+        organization: OrganizationId::parse(DEMO_KEY).map_err(|_| WiringError::Organization)?,
+        scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
+        operator: true,
+        expires_at: None,
+    })
+}
+
+async fn handle_stock(
+    worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
+    event: SqsEvent,
+) -> Result<Vec<String>, String> {
+    let response = evenstock_stock_worker::handle(&worker, event).await.map_err(|error| error.to_string())?;
+    Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
+}
+
+async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let response = evenstock_poller::handle(&polls, json!(event)).await.map_err(|error| error.to_string())?;
+    let failures = response.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
+    let id = |failure: &Value| failure.get("itemIdentifier").and_then(Value::as_str).map(str::to_owned);
+    Ok(failures.iter().filter_map(id).collect())
+}
+
+async fn handle_tick(polls: Arc<Polls>) -> Result<(), String> {
+    let tick = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+    evenstock_poller::handle(&polls, tick).await.map(|_| ()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,18 @@
+//! The whole product in one process: the HTTP functions on one port, the queues and their workers, the schedules and
+//! the table's stream, wired as `template.yaml` says.
+//!
+//! The functions are the ones that Lambda runs. What stands in for AWS is here: an embedded DynamoDB reached by the AWS
+//! SDK, durable queues, timers. Needs no Docker, no cloud account and no network.
+
+mod cli;
+pub mod dynamo;
+pub mod filter;
+mod functions;
+mod home;
+mod pump;
+pub mod queue;
+mod serve;
+pub mod stream;
+pub mod template;
+
+pub use cli::run;

@@ -1,0 +1,238 @@
+//! Starting everything, and ending it in order.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_lambda_events::event::dynamodb::Event;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Extensions;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter};
+use evenstock_app::Clock;
+use evenstock_runtime::http::shell;
+use evenstock_runtime::{Environment, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::{Service, ServiceExt, service_fn};
+use tracing::{info, warn};
+
+use crate::dynamo::{DynamoError, LocalDynamo};
+use crate::functions::{Functions, WiringError, unserved};
+use crate::home::{Home, HomeError, new_key};
+use crate::pump::{Stop, pump, tick};
+use crate::queue::{LocalQueueError, LocalQueues};
+use crate::stream::{StreamError, StreamReader};
+use crate::template::{Template, TemplateError, Trigger};
+
+/// Pumps of one queue at a time, at most: two cores gain nothing from more.
+const PUMPS_MAX: usize = 2;
+
+/// How long requests and batches in work may take when the process ends.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What the command line said.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) port: u16,
+    /// `None`: keep nothing.
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) environment: Environment,
+}
+
+/// Why it does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error("port {0} on 127.0.0.1 cannot be used")]
+    Port(u16, #[source] std::io::Error),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error("the table cannot be opened")]
+    Dynamo(#[from] DynamoError),
+    #[error("the queues cannot be opened")]
+    Queues(#[from] LocalQueueError),
+    #[error("the table's stream cannot be opened")]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    #[error("the server failed")]
+    Server(#[source] std::io::Error),
+    #[error("not everything was done within {} s after the signal", DRAIN.as_secs())]
+    Drain,
+}
+
+/// Serves until Ctrl-C or SIGTERM, then drains.
+pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Port(settings.port, error))?;
+    let template = Template::built_in()?;
+    let home = settings.data.as_deref().map(Home::open).transpose()?;
+    let event_id_key = home.as_ref().map_or_else(new_key, |home| home.event_id_key.clone());
+    let environment = settings.environment.with_defaults([
+        ("MARKETPLACE_A_SECRET", "secret".to_owned()),
+        ("MARKETPLACE_B_API_KEY", "test-key".to_owned()),
+        ("EVENT_ID_KEY", event_id_key),
+    ]);
+
+    let file = |name| home.as_ref().map(|home| home.file(name));
+    let dynamo = LocalDynamo::start(file("table.sqlite").as_deref(), &template.table).await?;
+    let now_ms = || SystemClock.now().as_millis();
+    let queues = LocalQueues::open(file("queues.sqlite").as_deref(), template.queues.clone(), now_ms)?;
+    queues.release_abandoned().await?;
+    let functions = Functions::wire(&environment, dynamo.endpoint(), &template.table.name, &queues).await?;
+
+    let (stopping, stop) = watch::channel(false);
+    let mut work = JoinSet::new();
+    let routes = start_triggers(&template, &functions, &environment, &queues, &dynamo, &stop, &mut work)?;
+    let port = listener.local_addr().map_err(ServeError::Server)?.port();
+    let mut stop_server = stop.clone();
+    let server = axum::serve(listener, shell(routes)).with_graceful_shutdown(async move {
+        if stop_server.wait_for(|stop| *stop).await.is_err() {
+            warn!("the runner ended before its server");
+        }
+    });
+    work.spawn(async move { server.await.map_err(ServeError::Server) });
+    say_ready(port).map_err(ServeError::Server)?;
+
+    let ended_early = tokio::select! {
+        () = signal() => None,
+        ended = work.join_next() => ended,
+    };
+    info!("draining");
+    stopping.send_replace(true);
+    let drained = tokio::time::timeout(DRAIN, async {
+        let mut result = ended_early.map_or(Ok(()), flatten);
+        while let Some(ended) = work.join_next().await {
+            result = result.and(flatten(ended));
+        }
+        result
+    });
+    drained.await.unwrap_or(Err(ServeError::Drain))?;
+    drop(functions);
+    dynamo.stop().await?;
+    Ok(())
+}
+
+/// Starts a task for every queue, schedule and stream of the template; answers the routes.
+fn start_triggers(
+    template: &Template,
+    functions: &Functions,
+    environment: &Environment,
+    queues: &LocalQueues,
+    dynamo: &LocalDynamo,
+    stop: &Stop,
+    work: &mut JoinSet<Result<(), ServeError>>,
+) -> Result<Router, ServeError> {
+    let mut routes = Router::new();
+    for function in &template.functions {
+        let name = function.logical_id.clone();
+        for trigger in &function.triggers {
+            match trigger {
+                Trigger::Http { method, path } => {
+                    let filter = method_filter(method).ok_or_else(|| unserved(&name, "HttpApi"))?;
+                    let service = afresh(functions.http(&name)?);
+                    routes = routes.route(path, MethodRouter::<(), Infallible>::new().on_service(filter, service));
+                }
+                Trigger::Sqs { queue, batch_size, concurrency_max, .. } => {
+                    let handler = functions.batches(&name)?;
+                    for _ in 0..concurrency_max.unwrap_or(PUMPS_MAX).min(PUMPS_MAX) {
+                        let pump = pump(queues.clone(), queue.clone(), *batch_size, handler.clone(), stop.clone());
+                        work.spawn(async { pump.await.map_err(ServeError::Queues) });
+                    }
+                }
+                Trigger::Schedule { every_s } => {
+                    let every = Duration::from_secs(tick_seconds(*every_s, environment));
+                    let tick = tick(name.clone(), every, functions.ticks(&name)?, stop.clone());
+                    work.spawn(async {
+                        tick.await;
+                        Ok(())
+                    });
+                }
+                Trigger::Stream { batch_size, filters, .. } => {
+                    if name != "ChangePublisherFunction" {
+                        return Err(unserved(&name, "DynamoDB").into());
+                    }
+                    let reader = StreamReader::open(dynamo, &template.table.name, *batch_size, filters.clone())?;
+                    let mut stop = stop.clone();
+                    work.spawn(async move {
+                        let stopped = async {
+                            if stop.wait_for(|stop| *stop).await.is_err() {
+                                warn!("the runner ended before its stream");
+                            }
+                        };
+                        reader.run(publish, stopped).await;
+                        Ok(())
+                    });
+                }
+            }
+        }
+    }
+    Ok(routes)
+}
+
+/// A function that sees the request as it came, without what our own routing found in its path.
+fn afresh(
+    function: Router,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
+    service_fn(move |request: Request| {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions = Extensions::new();
+        function.clone().oneshot(Request::from_parts(parts, body))
+    })
+}
+
+async fn publish(event: Event) -> Result<Vec<String>, Infallible> {
+    let failures = evenstock_change_publisher::handle(event).batch_item_failures;
+    Ok(failures.into_iter().filter_map(|failure| failure.item_identifier).collect())
+}
+
+fn method_filter(method: &str) -> Option<MethodFilter> {
+    MethodFilter::try_from(method.parse::<axum::http::Method>().ok()?).ok()
+}
+
+/// In AWS a schedule ticks each minute at most. Here a shorter poll interval is honoured.
+fn tick_seconds(template: u64, environment: &Environment) -> u64 {
+    let interval = environment.parsed("POLL_INTERVAL_SECONDS", "seconds", template).unwrap_or(template);
+    template.min(interval).max(1)
+}
+
+fn flatten(ended: Result<Result<(), ServeError>, tokio::task::JoinError>) -> Result<(), ServeError> {
+    ended.unwrap_or_else(|error| Err(ServeError::Server(std::io::Error::other(error))))
+}
+
+/// The one line on stdout, for whoever started us.
+fn say_ready(port: u16) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ready http://127.0.0.1:{port}")?;
+    out.flush()
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    ended = tokio::signal::ctrl_c() => report(ended),
+                }
+            }
+            Err(error) => report(Err(error)),
+        }
+    }
+    #[cfg(not(unix))]
+    report(tokio::signal::ctrl_c().await);
+}
+
+fn report(ended: std::io::Result<()>) {
+    if let Err(error) = ended {
+        warn!(%error, "signals cannot be received; ending");
+    }
+}
