@@ -8,6 +8,7 @@ mod apply;
 mod breaker;
 mod error;
 mod message;
+mod operation;
 mod poll;
 mod ports;
 mod request;
@@ -22,6 +23,7 @@ pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use error::{FeedError, QueueError, StoreError};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
+pub use operation::{Operation, bind};
 pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
 pub use ports::{
     Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,

@@ -2,13 +2,7 @@
 
 use evenstock_domain::{ActorCode, Delta, EventBody, EventIdKey, LevelKey, Source, StockEvent};
 
-use crate::{Clock, IdempotencyStore, OperationClaim, OperationRecord, Settled, StockStore, StoreError, request};
-
-/// How long a key is remembered, in milliseconds: 30 days, where 24 hours are promised.
-const KEY_LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
-
-/// Tries at claiming a key whose outcome stays unknown.
-const CLAIM_ATTEMPTS_MAX: u32 = 8;
+use crate::{Clock, IdempotencyStore, Operation, Settled, StockStore, StoreError, bind, request};
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,49 +55,20 @@ pub async fn update<S: StockStore + IdempotencyStore, C: Clock>(
     deps: UpdateDeps<'_, S, C>,
     update: &Update,
 ) -> Result<UpdateResult, StoreError> {
-    let now = deps.clock.now();
-    let fresh = OperationRecord {
-        organization: update.key.organization.clone(),
-        key: update.idempotency_key.clone(),
-        request_hash: update.request_hash,
-        time: now,
-        expires_at: now.plus_millis(KEY_LIFETIME_MS),
-    };
-    let (record, known) = match claim(deps.store, deps.clock, &fresh).await? {
-        OperationClaim::New => (fresh, false),
-        OperationClaim::Existing(record) if record.request_hash != update.request_hash => {
-            return Ok(UpdateResult::KeyReused);
-        }
-        OperationClaim::Existing(record) => (record, true),
+    let UpdateDeps { store, clock, ids } = deps;
+    let organization = &update.key.organization;
+    let operation = bind(store, clock, organization, &update.idempotency_key, update.request_hash).await?;
+    let Operation::Bound { name, time, known } = operation else {
+        return Ok(UpdateResult::KeyReused);
     };
     let event = StockEvent {
-        id: deps.ids.event_id(&operation_name(&record)),
-        time: record.time,
+        id: ids.event_id(&name),
+        time,
         source: Source::api(),
         actor: update.actor,
         body: EventBody::Request { available: update.delta.get(), reserved: 0, expected_version: update.version },
     };
-    let settled = request(deps.store, deps.clock, &update.key, &event).await?;
+    let settled = request(store, clock, &update.key, &event).await?;
     let replayed = known && settled.repeated;
     Ok(UpdateResult::Settled { settled, replayed })
-}
-
-/// The effect's name. Holds the record's time, so that a key used anew after it expired names another effect.
-fn operation_name(record: &OperationRecord) -> String {
-    format!("idempotency/{}/{}", record.time.as_millis(), record.key)
-}
-
-/// A put whose outcome is unknown is repeated: it then meets its own record, which says the same.
-async fn claim<S: IdempotencyStore, C: Clock>(
-    store: &S,
-    clock: &C,
-    record: &OperationRecord,
-) -> Result<OperationClaim, StoreError> {
-    for attempt in 1..CLAIM_ATTEMPTS_MAX {
-        match store.claim(record).await {
-            Err(error) if error.is_passing() => clock.back_off(attempt).await,
-            settled => return settled,
-        }
-    }
-    store.claim(record).await
 }

@@ -43,8 +43,8 @@ async fn finish(mut request: Request, next: Next) -> Response {
     // Only errors of this crate may leave: what a panic or a library answered is replaced.
     let error = error.or_else(|| foreign_error(response.status()));
     if let Some(error) = error {
-        if error.status.is_server_error() {
-            let cause = error.cause.as_deref().map(chain).unwrap_or_default();
+        // Without a cause there is nothing to mend: something was not set up, and the answer says what.
+        if let Some(cause) = error.cause.as_deref().map(chain) {
             error!(request.id = %id, %method, path, status = error.status.as_u16(), cause, "request {id} failed");
         }
         response = with_body(response, &error, &id);

@@ -1,0 +1,81 @@
+//! The arrows between crates that may exist. Any other is an error, and so is a crate that this list does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each crate may depend on in production, of this workspace.
+fn allowed(name: &str) -> Option<&'static [&'static str]> {
+    const FUNCTION: &[&str] = &["domain", "app", "store", "channels", "runtime"];
+    Some(match name {
+        "domain" => &[],
+        "app" => &["domain"],
+        "store" | "channels" => &["domain", "app"],
+        "runtime" => &["domain", "app", "store"],
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" => FUNCTION,
+        "local" => &[
+            "domain",
+            "app",
+            "store",
+            "channels",
+            "runtime",
+            "webhook",
+            "poller",
+            "stock-worker",
+            "inventory-api",
+            "sync-api",
+            "change-publisher",
+        ],
+        "tests" => &["local"],
+        _ => return None,
+    })
+}
+
+/// Crates from outside that a layer must not reach, directly.
+fn banned(name: &str) -> &'static [&'static str] {
+    match name {
+        "domain" => {
+            &["tokio", "aws-", "axum", "lambda", "serde_json", "tracing", "reqwest", "rand", "fastrand", "uuid"]
+        }
+        "app" => &["aws-", "axum", "lambda", "reqwest", "fastrand", "uuid"],
+        "channels" => &["aws-", "axum", "lambda"],
+        "store" => &["axum", "lambda", "reqwest"],
+        _ => &[],
+    }
+}
+
+fn short(name: &str) -> Option<&str> {
+    name.strip_prefix("evenstock-")
+}
+
+#[test]
+fn only_the_allowed_arrows_exist() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = short(package["name"].as_str().unwrap()).expect("every crate is named evenstock-…").to_owned();
+        let production =
+            package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
+        arrows.insert(name, production.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect());
+    }
+    assert!(arrows.len() >= 13, "the workspace was found");
+    for (name, dependencies) in &arrows {
+        let allowed =
+            allowed(name).unwrap_or_else(|| panic!("{name} has no place in ARCHITECTURE.md; add it here too"));
+        for dependency in dependencies {
+            if let Some(own) = short(dependency) {
+                assert!(allowed.contains(&own), "{name} must not depend on {own}");
+            }
+            assert!(
+                !banned(name).iter().any(|ban| dependency.starts_with(ban)),
+                "{name} must not depend on {dependency}"
+            );
+        }
+    }
+}

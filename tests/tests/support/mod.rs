@@ -1,0 +1,132 @@
+//! The product as a process: started on a free port, talked to over HTTP, ended or killed by the test that started it.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+/// Far longer than anything here takes, so that only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running local runner. Dropped, it is killed.
+pub(crate) struct Runner {
+    process: Child,
+    pub(crate) base: String,
+    client: Client,
+}
+
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenstock-under-test"));
+    command.env_clear().env("LOG_LEVEL", "warn").env("RATE_LIMIT_RPS", "100000").env("RATE_LIMIT_BURST", "100000");
+    command.kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+impl Runner {
+    pub(crate) async fn ephemeral() -> Self {
+        let mut command = command();
+        command.arg("--ephemeral");
+        Self::start(command).await
+    }
+
+    pub(crate) async fn on(data: &Path) -> Self {
+        let mut command = command();
+        command.arg("--data").arg(data);
+        Self::start(command).await
+    }
+
+    pub(crate) async fn start(mut command: Command) -> Self {
+        let mut process = command.args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("it starts").unwrap().expect("it says ready");
+        let base = line.strip_prefix("ready ").expect("the line is `ready URL`").to_owned();
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { process, base, client }
+    }
+
+    /// A request with the key that the local runner accepts.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).header("x-api-key", "demo")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Delivers a body with its signature; the status, or nothing when the connection broke.
+    pub(crate) async fn deliver(&self, body: &str) -> Option<StatusCode> {
+        let request = self.request(Method::POST, "/webhooks/marketplace-a");
+        let sent = request.header("x-marketplace-signature", sign(body)).body(body.to_owned()).send().await;
+        sent.ok().map(|answer| answer.status())
+    }
+
+    /// Waits until a product's levels sum up to what `expected` accepts.
+    pub(crate) async fn eventually(&self, path: &str, expected: impl Fn(&Value) -> bool) -> Value {
+        let mut seen = Value::Null;
+        for _ in 0..600 {
+            let (status, body) = self.get(path).await;
+            if status == StatusCode::OK && expected(&body) {
+                return body;
+            }
+            seen = body;
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{path} stayed {seen}");
+    }
+
+    /// Waits until nothing is on its way.
+    pub(crate) async fn rest(&self) {
+        let idle = |body: &Value| {
+            let queue = &body["data"]["queue"];
+            queue["waiting"] == 0 && queue["inFlight"] == 0
+        };
+        self.eventually("/health", idle).await;
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.process.id().expect("it runs").to_string()
+    }
+
+    /// SIGTERM, and the exit status.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        let id = self.id();
+        let sent = Command::new("/bin/kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(sent.success());
+        timeout(PATIENCE, self.process.wait()).await.expect("it ends").unwrap()
+    }
+}
+
+async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let answer = request.send().await.unwrap();
+    (answer.status(), answer.json().await.unwrap())
+}
+
+/// The hex HMAC-SHA256 of a body under the local runner's default secret.
+pub(crate) fn sign(body: &str) -> String {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(b"secret").unwrap();
+    mac.update(body.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// A delivery of marketplace A: so many units of a product at a location, `second` seconds into an hour of the past.
+pub(crate) fn delivery(sku: &str, units: i64, second: i64) -> String {
+    let time = format!("2026-01-01T08:{:02}:{:02}.000Z", second / 60, second % 60);
+    json!({ "product_code": sku, "available_stock": units, "timestamp": time, "warehouse": "main" }).to_string()
+}
+
+/// An update of a product at location `main`.
+pub(crate) fn change(sku: &str, delta: i64, version: Option<u64>, key: &str) -> Value {
+    json!({ "storeId": "main", "productId": sku, "delta": delta, "version": version, "idempotencyKey": key })
+}
