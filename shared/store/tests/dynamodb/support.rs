@@ -1,5 +1,7 @@
 //! A DynamoDB emulator in this process, with the table of `template.yaml`.
 
+use std::net::SocketAddr;
+
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
@@ -9,32 +11,38 @@ use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-pub const TABLE: &str = "evenstock";
+pub(crate) const TABLE: &str = "evenstock";
 
 /// A store on an empty table. The emulator ends with it.
-pub struct Emulated {
-    pub store: DynamoStore,
-    pub client: aws_sdk_dynamodb::Client,
+pub(crate) struct Emulated {
+    pub(crate) store: DynamoStore,
+    pub(crate) client: aws_sdk_dynamodb::Client,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     _stop: oneshot::Sender<()>,
 }
 
-pub async fn fresh() -> Emulated {
+pub(crate) async fn fresh() -> Emulated {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let database = Database::memory().unwrap();
     tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
         stopped.await.unwrap_err();
     }));
-    let client = dynamodb_client(&AwsSettings {
+    let client = client_to(address);
+    create_table(&client).await;
+    Emulated { store: DynamoStore::new(client.clone(), TABLE, 400), client, address, _stop: stop }
+}
+
+pub(crate) fn client_to(address: SocketAddr) -> aws_sdk_dynamodb::Client {
+    dynamodb_client(&AwsSettings {
         region: "eu-central-1".to_owned(),
-        endpoint_url: Some(endpoint),
+        endpoint_url: Some(format!("http://{address}")),
         access_key_id: "test".to_owned(),
         secret_access_key: "test".to_owned(),
         session_token: None,
-    });
-    create_table(&client).await;
-    Emulated { store: DynamoStore::new(client.clone(), TABLE, 400), client, _stop: stop }
+    })
 }
 
 async fn create_table(client: &aws_sdk_dynamodb::Client) {

@@ -1,0 +1,5 @@
+//! The contract that the store in memory meets too.
+
+use crate::support;
+
+evenstock_app::store_contract!(support::fresh);
