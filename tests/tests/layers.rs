@@ -27,6 +27,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "change-publisher",
         ],
+        "bench" => &["domain", "app", "store", "runtime", "local"],
         "tests" => &["local"],
         _ => return None,
     })

@@ -109,7 +109,7 @@ pub(crate) async fn settle<S: StockStore>(
 }
 
 /// Reads the journal pages that these events call for, after the level was read.
-async fn look_back<S: StockStore>(
+pub(crate) async fn look_back<S: StockStore>(
     store: &S,
     key: &LevelKey,
     level: &StockLevel,

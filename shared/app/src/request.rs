@@ -4,16 +4,16 @@
 //! failed write returned, or settled by reading. An unknown outcome is settled by repeating the same write.
 
 use evenstock_domain::{
-    BlindRequest, LevelKey, Outcome, PAGE_ENTRIES, Past, Placed, Rejection, StockEvent, StockLevel, decide,
+    BlindRequest, EventId, LevelKey, Outcome, PAGE_ENTRIES, Past, Placed, Rejection, StockEvent, StockLevel, decide,
 };
 use tracing::warn;
 
-use crate::apply::{Step, settle};
+use crate::apply::{Step, look_back, settle};
 use crate::spill::spill;
 use crate::{Appended, Clock, StockStore, StoreError, Stored};
 
 /// Tries before a request gives up. With 64 writers on one SKU the busiest needs about five.
-const ATTEMPTS_MAX: u32 = 24;
+const ATTEMPTS_MAX: u32 = 32;
 
 /// What a request comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub struct Settled {
     pub repeated: bool,
 }
 
+/// What a try left for the next one.
+#[derive(Debug, Default)]
+struct Tries {
+    /// The version through which the journal was searched in vain.
+    absent_through: Option<u64>,
+    /// The oldest entry of the full level that the last try met.
+    met_full: Option<EventId>,
+}
+
 /// Makes a request of a level: applies it once, or says why not.
 ///
 /// # Errors
@@ -50,10 +59,12 @@ pub async fn request<S: StockStore, C: Clock>(
     key: &LevelKey,
     event: &StockEvent,
 ) -> Result<Settled, StoreError> {
+    let mut tries = Tries::default();
     for attempt in 1..=ATTEMPTS_MAX {
-        match attempt_once(store, clock, key, event).await {
-            Ok(Some(settled)) => return Ok(settled),
-            Ok(None) => {}
+        match attempt_once(store, clock, key, event, &mut tries).await {
+            Ok(Next::Settled(settled)) => return Ok(*settled),
+            Ok(Next::AtOnce) => continue,
+            Ok(Next::Later) => {}
             Err(error) if error.is_passing() => {
                 warn!(sku.id = %key.sku, error = %error, attempt, "stock request of {} must be tried again", key.sku);
                 if attempt == ATTEMPTS_MAX {
@@ -67,17 +78,34 @@ pub async fn request<S: StockStore, C: Clock>(
     Err(StoreError::exhausted(ATTEMPTS_MAX))
 }
 
-/// `None`: outpaced, try again.
+/// What follows a try.
+enum Next {
+    /// Nothing: this is the answer.
+    Settled(Box<Settled>),
+    /// Another try that knows more than this one.
+    AtOnce,
+    /// Another try after a while: others were faster.
+    Later,
+}
+
+impl From<Option<Settled>> for Next {
+    fn from(settled: Option<Settled>) -> Self {
+        settled.map_or(Self::Later, |settled| Self::Settled(Box::new(settled)))
+    }
+}
+
 async fn attempt_once<S: StockStore, C: Clock>(
     store: &S,
     clock: &C,
     key: &LevelKey,
     event: &StockEvent,
-) -> Result<Option<Settled>, StoreError> {
-    let Some(blind) = BlindRequest::new(event, clock.now()) else {
+    tries: &mut Tries,
+) -> Result<Next, StoreError> {
+    let Some(mut blind) = BlindRequest::new(event, clock.now()) else {
         let current = store.load(key).await?;
         return by_decision(store, clock, key, event, current).await;
     };
+    blind.absent_through = tries.absent_through.take();
     match store.append(key, &blind).await? {
         Appended::Applied(stored) => {
             // The one writer that goes past a page's worth spills it, so that the newest entry stays. When it dies here,
@@ -87,9 +115,9 @@ async fn attempt_once<S: StockStore, C: Clock>(
             {
                 warn!(sku.id = %key.sku, error = %error, "journal page of {} was not spilled, a later writer will", key.sku);
             }
-            Ok(placed(event, &stored.level, &Past::none(), false))
+            Ok(placed(event, &stored.level, &Past::none(), false).into())
         }
-        Appended::Refused(Some(stored)) => explain(store, clock, key, event, stored).await,
+        Appended::Refused(Some(stored)) => explain(store, clock, key, event, stored, tries).await,
         Appended::Refused(None) => by_decision(store, clock, key, event, None).await,
     }
 }
@@ -101,20 +129,42 @@ async fn explain<S: StockStore, C: Clock>(
     key: &LevelKey,
     event: &StockEvent,
     stored: Stored,
-) -> Result<Option<Settled>, StoreError> {
-    if !stored.level.has_room() {
+    tries: &mut Tries,
+) -> Result<Next, StoreError> {
+    let level = &stored.level;
+    if !level.has_room() {
         // A repetition needs no room, so it is looked for before anything is moved.
-        if let Some(settled) = placed(event, &stored.level, &Past::none(), true) {
-            return Ok(Some(settled));
+        if let Some(settled) = placed(event, level, &Past::none(), true) {
+            return Ok(Next::Settled(Box::new(settled)));
         }
-        spill(store, key, &stored.level).await?;
-        return Ok(None);
+        // Somebody is spilling; many who help at once would only be in the way. Whoever meets the same page again helps.
+        let oldest = level.recent.first().map(|entry| entry.id);
+        if tries.met_full != oldest {
+            tries.met_full = oldest;
+            return Ok(Next::Later);
+        }
+        spill(store, key, level).await?;
+        return Ok(Next::AtOnce);
     }
-    let verdict = decide(&stored.level, core::slice::from_ref(event), &Past::none(), clock.now());
+    let event_alone = core::slice::from_ref(event);
+    let verdict = decide(level, event_alone, &Past::none(), clock.now());
     match verdict.outcomes.first() {
-        // It would fit now, but not blindly: the level allows backorders, or it changed in between.
-        Some(Outcome::Applied) | None => by_decision(store, clock, key, event, Some(stored)).await,
-        Some(outcome) => Ok(answer(event, *outcome, &stored.level, &Past::none())),
+        // It would fit now, but did not when it was tried.
+        Some(Outcome::Applied) => by_decision(store, clock, key, event, Some(stored)).await,
+        Some(outcome) => Ok(answer(event, *outcome, level, &Past::none()).into()),
+        // Late: it may have been applied and spilled. If no page knows it, it is tried again, and passes as long as every
+        // entry since stands in the level.
+        None => {
+            let past = look_back(store, key, level, event_alone).await?;
+            match decide(level, event_alone, &past, clock.now()).outcomes.first() {
+                Some(Outcome::Applied) => {
+                    tries.absent_through = Some(level.version);
+                    Ok(Next::AtOnce)
+                }
+                Some(outcome) => Ok(answer(event, *outcome, level, &past).into()),
+                None => Ok(Next::Later),
+            }
+        }
     }
 }
 
@@ -124,11 +174,11 @@ async fn by_decision<S: StockStore, C: Clock>(
     key: &LevelKey,
     event: &StockEvent,
     current: Option<Stored>,
-) -> Result<Option<Settled>, StoreError> {
+) -> Result<Next, StoreError> {
     match settle(store, key, current, core::slice::from_ref(event), clock.now()).await? {
-        Step::Outpaced(_) => Ok(None),
+        Step::Outpaced(_) => Ok(Next::Later),
         Step::Settled { outcomes, level, past, .. } => {
-            Ok(outcomes.first().and_then(|outcome| answer(event, *outcome, &level, &past)))
+            Ok(outcomes.first().and_then(|outcome| answer(event, *outcome, &level, &past)).into())
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The conditions are stricter than [`crate::decide`]: whatever they let through, `decide` would apply, with the same
 //! result. What they refuse is decided by reading.
 
-use crate::{Entry, EntryKind, EventBody, Quantity, Source, StockEvent, StockLevel, Timestamp};
+use crate::{Entry, EntryKind, EventBody, PAGE_ENTRIES, Quantity, Source, StockEvent, StockLevel, Timestamp};
 
 /// A request that can be tried without reading its level first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,9 @@ pub struct BlindRequest {
     pub entry: Entry,
     /// The version that the caller believes to be current; `None` for whatever it is.
     pub expected_version: Option<u64>,
+    /// The version through which the whole journal was searched for this request in vain. `None` when it was not: then
+    /// the request must be later than everything that was spilled.
+    pub absent_through: Option<u64>,
 }
 
 impl BlindRequest {
@@ -31,7 +34,7 @@ impl BlindRequest {
             committed_at: now,
             fingerprint: event.body.fingerprint(),
         };
-        (event.source == Source::api()).then_some(Self { entry, expected_version })
+        (event.source == Source::api()).then_some(Self { entry, expected_version, absent_through: None })
     }
 
     /// Units that must be available, unless the level allows backorders; `None` when the request takes none.
@@ -57,6 +60,15 @@ impl BlindRequest {
         if self.entry.reserved > 0 { Some(Quantity::MAX - self.entry.reserved) } else { None }
     }
 
+    /// Pages that may have been spilled so that every entry after the searched ones still stands in the level, where its
+    /// id would be found; `None` when nothing was searched.
+    pub const fn pages_max(&self) -> Option<u64> {
+        match self.absent_through {
+            Some(version) => Some(version / PAGE_ENTRIES as u64),
+            None => None,
+        }
+    }
+
     /// Whether the level as it stands meets every condition.
     pub fn fits(&self, level: &StockLevel) -> bool {
         let needed = if level.policy.allow_backorder { self.units_needed_on_backorder() } else { self.units_needed() };
@@ -66,7 +78,10 @@ impl BlindRequest {
             && self.reserved_max().is_none_or(|max| level.reserved <= max)
             && self.expected_version.is_none_or(|version| level.version == version)
             && level.has_room()
-            && level.spilled_through < self.entry.time
+            && match self.pages_max() {
+                None => level.spilled_through < self.entry.time,
+                Some(pages) => level.pages_spilled() <= pages,
+            }
             && !level.recent.iter().any(|entry| entry.id == self.entry.id)
     }
 

@@ -99,6 +99,11 @@ impl StockLevel {
         self.version.saturating_sub(self.recent.len() as u64).saturating_add(1)
     }
 
+    /// Number of pages that left this level.
+    pub fn pages_spilled(&self) -> u64 {
+        self.version.saturating_sub(self.recent.len() as u64) / PAGE_ENTRIES as u64
+    }
+
     /// Whether the journal's tail can take another entry.
     pub fn has_room(&self) -> bool {
         self.recent.len() < RECENT_ENTRIES_MAX

@@ -39,6 +39,8 @@ pub struct LevelItem {
     ua: i64,
     /// Spilled through, milliseconds.
     sp: i64,
+    /// Pages spilled.
+    pg: u64,
     /// Recent entries.
     re: Vec<ByteBuf>,
     /// Ids of the recent entries.
@@ -88,6 +90,7 @@ impl LevelItem {
             rv: rev,
             ua: level.updated_at.as_millis(),
             sp: level.spilled_through.as_millis(),
+            pg: level.pages_spilled(),
             re: level.recent.iter().map(|entry| ByteBuf::from(encode_entry(entry))).collect(),
             ids: level.recent.iter().map(|entry| id_bytes(entry.id)).collect(),
             so: level.sources.iter().map(ToString::to_string).collect(),
@@ -139,6 +142,7 @@ impl LevelItem {
         if recent.len() > RECENT_ENTRIES_MAX || (recent.len() as u64) > self.vs {
             return Err(wrong("more entries than versions or than fit"));
         }
+        let pages = self.pg;
         let level = StockLevel {
             available: self.av,
             reserved: self.rs,
@@ -151,6 +155,9 @@ impl LevelItem {
             sources: read_sources(&self.so).map_err(wrong)?,
             policy: Policy { allow_backorder: self.bo },
         };
+        if level.pages_spilled() != pages {
+            return Err(corrupt(name, "the number of pages does not follow from the versions"));
+        }
         Ok(Stored { rev: self.rv, level })
     }
 

@@ -23,8 +23,14 @@ const UNCHANGED: &str = "rv = :rev";
 /// Nobody created the level.
 const ABSENT: &str = "attribute_not_exists(pk)";
 
-/// What every blind append asks: the entry is new, fits, and its repetition would be found in the level itself.
-const APPENDABLE: &str = "size(re) < :room AND sp < :time AND NOT contains(ids, :id)";
+/// What every blind append asks: the entry is new and fits.
+const APPENDABLE: &str = "size(re) < :room AND NOT contains(ids, :id)";
+
+/// Its repetition would be found in the level itself, because everything that was spilled is older.
+const NEWER_THAN_SPILLED: &str = "sp < :time";
+
+/// Its repetition would be found in the level itself, because everything that was spilled was searched in vain.
+const SPILLED_SEARCHED: &str = "pg <= :pages";
 
 /// One entry more. `list_append` keeps the journal in order; the set of ids is what `contains` looks into.
 const APPEND: &str = "SET av = av + :a, rs = rs + :r, vs = vs + :one, rv = rv + :one, ua = :now, \
@@ -161,7 +167,6 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
     let mut conditions = vec![APPENDABLE];
     let mut values = HashMap::from([
         (":room".to_owned(), number(RECENT_ENTRIES_MAX)),
-        (":time".to_owned(), number(entry.time.as_millis())),
         (":id".to_owned(), AttributeValue::B(id.clone())),
         (":ids".to_owned(), AttributeValue::Bs(vec![id])),
         (":entry".to_owned(), AttributeValue::L(vec![AttributeValue::B(Blob::new(encode_entry(entry)))])),
@@ -176,6 +181,12 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
         values.insert(":backorder".to_owned(), number(on_backorder));
         values.insert(":yes".to_owned(), AttributeValue::Bool(true));
     }
+    let (known, name, value) = match request.pages_max() {
+        None => (NEWER_THAN_SPILLED, ":time", number(entry.time.as_millis())),
+        Some(pages) => (SPILLED_SEARCHED, ":pages", number(pages)),
+    };
+    conditions.push(known);
+    values.insert(name.to_owned(), value);
     let bounds = [
         ("av <= :amax", ":amax", request.available_max().map(number)),
         ("rs <= :rmax", ":rmax", request.reserved_max().map(number)),
@@ -193,5 +204,5 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
 /// Removes a page's worth of entries from the front.
 fn drop_expression() -> String {
     let entries: Vec<_> = (0..PAGE_ENTRIES).map(|position| format!("re[{position}]")).collect();
-    format!("SET sp = :through, rv = rv + :one REMOVE {} DELETE ids :ids", entries.join(", "))
+    format!("SET sp = :through, pg = pg + :one, rv = rv + :one REMOVE {} DELETE ids :ids", entries.join(", "))
 }

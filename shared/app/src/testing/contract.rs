@@ -34,7 +34,7 @@ macro_rules! store_contract {
     ($make:path) => {
         $crate::store_contract!(@each $make,
             absent_level_is_none, level_reads_back_whole, commit_under_another_rev_conflicts,
-            blind_append_changes_the_level, blind_append_is_refused_with_the_level, backorder_lets_an_append_through,
+            blind_append_changes_the_level, blind_append_is_refused_with_the_level, backorder_lets_an_append_through, late_append_passes_only_if_all_that_was_spilled_was_searched,
             pages_are_put_once_and_found_by_time, page_is_dropped_once, odd_names_do_not_collide,
             listing_pages_through_everything_once, organizations_do_not_see_each_other,
             operation_is_claimed_once_until_it_expires, poll_runs_when_due, breaker_is_saved_by_one_of_many,
@@ -192,6 +192,27 @@ pub async fn blind_append_is_refused_with_the_level<S: StockStore>(store: &S) {
         assert_eq!(store.append(&key, &blind).await.unwrap(), Appended::Refused(Some(current.clone())), "{name}");
         assert_eq!(loaded(store, &key).await, current, "{name}");
     }
+}
+
+pub async fn late_append_passes_only_if_all_that_was_spilled_was_searched<S: StockStore>(store: &S) {
+    let key = key("a", "b");
+    store.commit(&key, None, &level_of(20)).await.unwrap();
+    assert!(store.drop_page(&key, &level_of(20)).await.unwrap());
+    let mut late = evenstock_domain::BlindRequest::new(&take("late", 1, 1), at(950)).unwrap();
+    assert!(
+        matches!(store.append(&key, &late).await.unwrap(), Appended::Refused(Some(_))),
+        "older than what was spilled"
+    );
+    late.absent_through = Some(15);
+    assert!(
+        matches!(store.append(&key, &late).await.unwrap(), Appended::Refused(Some(_))),
+        "version 16 was not searched"
+    );
+    late.absent_through = Some(16);
+    assert!(
+        matches!(store.append(&key, &late).await.unwrap(), Appended::Applied(stored) if stored.level.version == 21)
+    );
+    assert!(matches!(store.append(&key, &late).await.unwrap(), Appended::Refused(Some(_))), "once");
 }
 
 pub async fn backorder_lets_an_append_through<S: StockStore>(store: &S) {

@@ -24,6 +24,8 @@ pub(crate) enum Law {
     Watermark,
     /// A level is written only if nobody wrote it since it was read.
     OptimisticLock,
+    /// A blind write passes only where its repetition would be found.
+    BlindSearch,
     /// `spilled_through` is the greatest time that left the level.
     SpilledThrough,
 }
@@ -74,7 +76,11 @@ impl StockStore for BrokenStore {
     }
 
     async fn append(&self, key: &LevelKey, request: &BlindRequest) -> Result<Appended, StoreError> {
-        self.inner.append(key, request).await
+        let mut request = request.clone();
+        if self.lacks(Law::BlindSearch) {
+            request.absent_through = Some(u64::MAX);
+        }
+        self.inner.append(key, &request).await
     }
 
     async fn put_page(&self, key: &LevelKey, page: &Page) -> Result<(), StoreError> {

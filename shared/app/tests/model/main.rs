@@ -70,3 +70,8 @@ fn write_without_the_optimistic_lock_is_found_out() {
 fn forgotten_spill_time_is_found_out() {
     model_finds_the_hole_without(Law::SpilledThrough);
 }
+
+#[test]
+fn blind_write_that_does_not_look_behind_is_found_out() {
+    model_finds_the_hole_without(Law::BlindSearch);
+}

@@ -98,6 +98,9 @@ const START: i64 = 1_700_000_000_000;
 /// Events begin in the first two minutes; deliveries may come half an hour later.
 const SPAN_MS: i64 = 120_000;
 
+/// Deliveries that come in so close to each other may run together.
+const TOGETHER_MS: i64 = 2_500;
+
 /// No process outlives this: the search margin rests on it.
 const TIMEOUT_MS: i64 = 60_000;
 
@@ -203,7 +206,7 @@ impl World {
             if self.due.is_empty() && running.is_empty() {
                 return self.settle();
             }
-            if !self.due.is_empty() && (running.is_empty() || self.random.chance(30)) {
+            if self.may_start(running.is_empty()) {
                 let process = self.start();
                 running.push((self.now.load(Ordering::SeqCst), process));
                 continue;
@@ -221,6 +224,16 @@ impl World {
             }
         }
         Err(Hole("the world does not come to rest".to_owned()))
+    }
+
+    /// The clock leaps to the next delivery only while nothing runs: a leap in between would be a process that stood still.
+    fn may_start(&mut self, idle: bool) -> bool {
+        let now = self.now.load(Ordering::SeqCst);
+        match self.due.last() {
+            None => false,
+            Some(_) if idle => true,
+            Some((time, _)) => *time <= now + TOGETHER_MS && self.random.chance(40),
+        }
     }
 
     fn deliver_again(&mut self, work: Due) {
