@@ -1,4 +1,13 @@
 //! The core path, from outside: a delivery or a poll becomes stock exactly once, and stock is updated without a race.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test reports by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,13 @@
 //! The local runner as a process: it drains, it survives being killed, and it says in one line why it does not start.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test reports by panicking"
+)]
 
 mod support;
 

@@ -109,7 +109,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let drained = tokio::time::timeout(DRAIN, async {
         let mut result = ended_early.map_or(Ok(()), flatten);
         while let Some(ended) = work.join_next().await {
-            result = result.and(flatten(ended));
+            let ended = flatten(ended);
+            result = result.and(ended);
         }
         result
     });
@@ -220,7 +221,7 @@ async fn signal() {
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => {
                 tokio::select! {
-                    _ = terminate.recv() => return,
+                    _ = terminate.recv() => {}
                     ended = tokio::signal::ctrl_c() => report(ended),
                 }
             }

@@ -144,7 +144,7 @@ impl StockStore for MemoryStore {
             rest.by_ref().take(limit).map(|(key, stored)| (key.clone(), stored.level.clone())).collect();
         let next = rest
             .next()
-            .and(levels.last())
+            .and_then(|_| levels.last())
             .map(|(key, _)| ListPosition { sku: key.sku.clone(), location: key.location.clone() });
         Ok(ListPage { levels, next })
     }
@@ -204,7 +204,7 @@ impl BreakerStore for MemoryStore {
             .state()
             .breakers
             .get(name)
-            .map_or((None, Breaker::default()), |(rev, breaker)| (Some(*rev), breaker.clone())))
+            .map_or_else(|| (None, Breaker::default()), |(rev, breaker)| (Some(*rev), breaker.clone())))
     }
 
     async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {

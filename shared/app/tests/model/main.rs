@@ -4,6 +4,15 @@
 //! Each seed is one world. `MODEL_SEED=7 cargo test -p evenstock-app --test model` repeats seed 7 alone,
 //! `MODEL_SEEDS=100000` runs that many. The last tests
 //! take one law out at a time and expect the model to find the hole: a check that cannot fail checks nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test reports by panicking"
+)]
 
 mod audit;
 mod broken;

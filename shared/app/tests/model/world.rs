@@ -17,7 +17,7 @@ use evenstock_domain::{
 use crate::audit::{Hole, audit};
 use crate::broken::{BrokenStore, Law};
 
-/// SplitMix64: small, and the same on every machine.
+/// `SplitMix64`: small, and the same on every machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
