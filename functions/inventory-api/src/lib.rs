@@ -1,5 +1,6 @@
 //! Reads and updates stock levels for shops and back offices (document 5 of the requirements).
 
+mod gateway;
 mod read;
 mod update;
 mod wire;
@@ -12,6 +13,8 @@ use axum::routing::{get, post};
 use evenstock_app::{Clock, IdempotencyStore, Scope, StockStore};
 use evenstock_domain::EventIdKey;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
+
+pub use gateway::restore_path;
 
 /// The largest body that is read, in bytes: a hundred updates with the longest names fit twice.
 const BODY_BYTES_MAX: usize = 256 * 1024;

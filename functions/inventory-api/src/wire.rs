@@ -112,7 +112,8 @@ impl UpdatedBody {
         Self {
             product_id: key.sku.to_string(),
             store_id: key.location.to_string(),
-            new_quantity: available_after,
+            // As everywhere: what an oversold level lacks is not shown as a quantity.
+            new_quantity: available_after.max(0),
             new_version: version,
             applied: true,
             last_updated: at.to_string(),

@@ -4,8 +4,11 @@ use core::time::Duration;
 
 use evenstock_app::PollPlan;
 use evenstock_channels::{ApiSecret, MarketplaceB};
-use evenstock_domain::{BreakerConfig, OrganizationId, Source};
+use evenstock_domain::{BreakerConfig, Source};
 use evenstock_runtime::{ConfigError, Environment};
+
+/// Marketplace B's only store.
+const SOURCE: &str = "marketplace-b/default";
 
 /// Time for one answer of the marketplace.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,12 +34,10 @@ pub fn marketplace_b(environment: &Environment) -> Result<Option<MarketplaceBPol
         .map_err(|_| ConfigError::Invalid { name, expected: "visible ASCII without spaces" })?;
     let feed = MarketplaceB::new(base_url, key, ANSWER_TIMEOUT)
         .map_err(|_| ConfigError::Invalid { name: "MARKETPLACE_B_API", expected: "an http or https address" })?;
-    let name = "DEFAULT_ORGANIZATION";
-    let invalid = |_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" };
     let seconds: u32 = environment.parsed("POLL_INTERVAL_SECONDS", "a whole number of seconds", 300)?;
     let plan = PollPlan {
-        source: Source::parse("marketplace-b/default").map_err(invalid)?,
-        organization: OrganizationId::parse(environment.optional(name).unwrap_or("demo")).map_err(invalid)?,
+        source: Source::parse(SOURCE).map_err(|_| ConfigError::Missing(SOURCE))?,
+        organization: environment.default_organization()?,
         interval_ms: i64::from(seconds) * 1000,
         breaker: BreakerConfig {
             threshold: environment.parsed("BREAKER_THRESHOLD", "a whole number", 3)?,

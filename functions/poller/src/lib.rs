@@ -82,8 +82,9 @@ where
                 continue;
             }
         };
-        let Some((feed, plan)) = &polls.marketplace else {
-            error!(job.id = job.job_id, "job {} fails: no marketplace is configured", job.job_id);
+        let marketplace = polls.marketplace.as_ref().filter(|(_, plan)| plan.organization.as_str() == job.organization);
+        let Some((feed, plan)) = marketplace else {
+            error!(job.id = job.job_id, "job {} fails: its organization has no marketplace to poll", job.job_id);
             failed.push(place);
             continue;
         };

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use evenstock_app::{Clock, Outgoing, PollJob, Queue, QueueName, Scope, StoreProbe};
+use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, ApiError, Caller, require, shell};
 use evenstock_runtime::{SystemClock, new_id};
 use serde_json::json;
@@ -19,8 +20,8 @@ pub struct Operations<S, Q> {
     pub store: Arc<S>,
     /// The queues.
     pub queue: Q,
-    /// Whether a marketplace is configured that can be polled.
-    pub can_poll: bool,
+    /// The organization whose marketplace can be polled; `None` when none is configured.
+    pub polled: Option<OrganizationId>,
 }
 
 /// The function as an HTTP service.
@@ -65,7 +66,7 @@ async fn trigger_poll<S, Q: Queue>(
     State(operations): State<Arc<Operations<S, Q>>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
-    if !operations.can_poll {
+    if operations.polled.as_ref() != Some(&caller.organization) {
         return Err(ApiError::not_configured("no marketplace is configured that can be polled"));
     }
     let job = PollJob {

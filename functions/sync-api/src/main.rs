@@ -24,7 +24,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         (QueueName::PollJobs, QueueUrls { queue: poll_jobs, dead_letters: None }),
     ]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);
-    let can_poll = environment.optional("MARKETPLACE_B_API").is_some();
+    let organization = environment.default_organization()?;
+    let polled = environment.optional("MARKETPLACE_B_API").map(|_| organization);
     let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);
-    lambda_http::run(router(Arc::new(Operations { store, queue, can_poll }), &access)).await
+    lambda_http::run(router(Arc::new(Operations { store, queue, polled }), &access)).await
 }

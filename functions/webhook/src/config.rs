@@ -4,6 +4,9 @@ use evenstock_channels::Secret;
 use evenstock_domain::{OrganizationId, StoreId};
 use evenstock_runtime::{ConfigError, Environment};
 
+/// The store that deliveries without a store in their path come for.
+pub(crate) const DEFAULT_STORE: &str = "default";
+
 /// A store that delivers here.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -33,9 +36,7 @@ pub fn connections(environment: &Environment) -> Result<Vec<Connection>, ConfigE
     let secrets = secrets
         .collect::<Result<_, _>>()
         .map_err(|_| ConfigError::Invalid { name, expected: "secrets separated by commas, none empty" })?;
-    let name = "DEFAULT_ORGANIZATION";
-    let invalid = |_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" };
-    let organization = OrganizationId::parse(environment.optional(name).unwrap_or("demo")).map_err(invalid)?;
-    let store = StoreId::parse("default").map_err(invalid)?;
+    let organization = environment.default_organization()?;
+    let store = StoreId::parse(DEFAULT_STORE).map_err(|_| ConfigError::Missing(DEFAULT_STORE))?;
     Ok(vec![Connection { channel: "marketplace-a", store, organization, secrets }])
 }

@@ -19,6 +19,7 @@ use evenstock_runtime::{SystemClock, new_id};
 use serde_json::json;
 use tracing::info;
 
+use config::DEFAULT_STORE;
 pub use config::{Connection, connections};
 
 /// The largest delivery that is read, in bytes.
@@ -50,7 +51,7 @@ pub fn routes<Q: Queue + 'static>(intake: Arc<Intake<Q>>) -> Router {
 type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;
 
 async fn default_store<Q: Queue>(state: State<Arc<Intake<Q>>>, headers: HeaderMap, body: Body) -> Response {
-    receive(&state.0, "marketplace-a", "default", &headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    receive(&state.0, "marketplace-a", DEFAULT_STORE, &headers, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn named_store<Q: Queue>(

@@ -8,6 +8,9 @@ use crate::{Clock, Commit, StockStore, StoreError, Stored};
 /// Tries before a group gives up: each one follows a write of somebody else, or a passing fault.
 const ATTEMPTS_MAX: u32 = 12;
 
+/// How long a group is tried, in milliseconds. One slow level must not use up its whole batch's time.
+const PATIENCE_MS: i64 = 12_000;
+
 /// What became of a group of events.
 #[derive(Debug)]
 pub struct GroupResult {
@@ -48,6 +51,7 @@ pub async fn apply_group<S: StockStore, C: Clock>(
     let mut outcomes = Vec::with_capacity(events.len());
     let mut known: Option<Option<Stored>> = None;
     let mut attempts = 0;
+    let give_up = clock.now().plus_millis(PATIENCE_MS);
     while let Some(rest) = events.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
         let step = match known.take() {
             Some(current) => settle(store, key, current, rest, clock.now()).await,
@@ -69,7 +73,7 @@ pub async fn apply_group<S: StockStore, C: Clock>(
             Err(error) => return GroupResult { outcomes, failure: Some(error) },
         }
         attempts += 1;
-        if attempts > ATTEMPTS_MAX {
+        if attempts > ATTEMPTS_MAX || clock.now() > give_up {
             return GroupResult { outcomes, failure: Some(StoreError::exhausted(attempts)) };
         }
         clock.back_off(attempts).await;

@@ -65,13 +65,21 @@ async fn report<S: BreakerStore, C: Clock>(
     name: &Source,
     change: impl Fn(&Breaker) -> Option<Breaker> + Send,
 ) -> Result<(), StoreError> {
+    let mut written: Option<(u64, Breaker)> = None;
     for attempt in 1..=ATTEMPTS_MAX {
         let (rev, breaker) = store.load_breaker(name).await?;
-        match change(&breaker) {
-            None => return Ok(()),
-            Some(next) if store.save_breaker(name, rev, &next).await? => return Ok(()),
-            Some(_) => clock.back_off(attempt).await,
+        // Our own write, whose answer was lost: to report it again would count it twice.
+        if written.as_ref().is_some_and(|(own, next)| rev == Some(*own) && breaker == *next) {
+            return Ok(());
         }
+        let Some(next) = change(&breaker) else {
+            return Ok(());
+        };
+        if store.save_breaker(name, rev, &next).await? {
+            return Ok(());
+        }
+        written = Some((rev.map_or(1, |rev| rev.saturating_add(1)), next));
+        clock.back_off(attempt).await;
     }
     Err(StoreError::exhausted(ATTEMPTS_MAX))
 }

@@ -10,6 +10,9 @@ const KEY_LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Tries at claiming a key whose outcome stays unknown.
 const CLAIM_ATTEMPTS_MAX: u32 = 8;
 
+/// How long a claim is tried, in milliseconds.
+const CLAIM_PATIENCE_MS: i64 = 2_000;
+
 /// A request bound to its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -60,9 +63,10 @@ async fn claim<S: IdempotencyStore, C: Clock>(
     clock: &C,
     record: &OperationRecord,
 ) -> Result<OperationClaim, StoreError> {
+    let give_up = clock.now().plus_millis(CLAIM_PATIENCE_MS);
     for attempt in 1..CLAIM_ATTEMPTS_MAX {
         match store.claim(record).await {
-            Err(error) if error.is_passing() => clock.back_off(attempt).await,
+            Err(error) if error.is_passing() && clock.now() <= give_up => clock.back_off(attempt).await,
             settled => return settled,
         }
     }

@@ -26,6 +26,9 @@ const PAGES_MAX: u32 = 50;
 /// How far the cursor stays behind the newest row: a row may be stored later than its own second.
 const OVERLAP_MS: i64 = 5_000;
 
+/// When a run is due again that could not do its work for reasons of our own, in milliseconds.
+const RETRY_MS: i64 = 60_000;
+
 /// Bits of the sequence that number the rows of a run; the run's number stands above them.
 const ROW_BITS: u32 = 20;
 
@@ -124,13 +127,17 @@ where
     let mut report = PollReport { outcome: PollOutcome::NotDue, queued: 0, skipped: 0 };
     let now = clock.now();
     let forced = trigger == PollTrigger::Manual;
-    let Some(run) = store.begin_run(&plan.source, now, now.plus_millis(plan.interval_ms), forced).await? else {
+    // Due again soon, until this run has done its work: one that fails for our own reasons should not cost an interval.
+    let retry = now.plus_millis(plan.interval_ms.min(RETRY_MS));
+    let Some(run) = store.begin_run(&plan.source, job, now, retry, forced).await? else {
         return Ok(report);
     };
+    let next = now.plus_millis(plan.interval_ms);
     let token = ProbeToken(job.to_owned());
     let admission = admit(store, clock, &plan.source, &token, &plan.breaker).await?;
     if let Admission::Open { until } = admission {
         warn!(source = %plan.source, job.id = job, "poll of {} not made: breaker_open", plan.source);
+        store.finish_run(&plan.source, next).await?;
         report.outcome = PollOutcome::BreakerOpen { until };
         return Ok(report);
     }
@@ -151,6 +158,7 @@ where
             PollOutcome::Failed(error)
         }
     };
+    store.finish_run(&plan.source, next).await?;
     info!(
         source = %plan.source, job.id = job, queued = report.queued, skipped = report.skipped,
         outcome = ?report.outcome, "poll of {} ended", plan.source
@@ -174,6 +182,7 @@ where
     let mut since = run.cursor.unwrap_or(Timestamp::EPOCH);
     let mut limit = PAGE_ROWS;
     let mut rows_seen: u64 = 0;
+    let mut rows_before = 0;
     let mut ids_seen = HashSet::new();
     for _ in 0..PAGES_MAX {
         let page = match poller.feed.changed_since(since, limit).await {
@@ -188,15 +197,22 @@ where
             poller.queue.send(QueueName::StockChanges, messages).await?;
         }
         if let Some(newest) = newest {
-            poller.store.advance(&plan.source, newest.plus_millis(-OVERLAP_MS)).await?;
+            // A row may stand a little ahead of our clock; the cursor must not, or rows to come would lie behind it.
+            let seen = newest.min(poller.clock.now());
+            poller.store.advance(&plan.source, seen.plus_millis(-OVERLAP_MS)).await?;
+        }
+        if row_count < limit && newest == Some(since) && row_count <= rows_before {
+            // It was asked for more and gave no more: either there are no more, or it cuts its pages off.
+            return Ok(end_of_second(poller, since).await);
         }
         if row_count < limit {
             return Ok(Ok(PollOutcome::Completed));
         }
+        rows_before = 0;
         match newest {
             Some(newest) if newest > since => (since, limit) = (newest, PAGE_ROWS),
             // One second holds more rows than a page: a larger page shows the rest of it.
-            _ if limit < PAGE_ROWS_MAX => limit = limit.saturating_mul(2),
+            _ if limit < PAGE_ROWS_MAX => (rows_before, limit) = (row_count, limit.saturating_mul(2)),
             _ => {
                 let reason = format!("more than {PAGE_ROWS_MAX} rows in one second");
                 return Ok(Err(FeedError::Malformed { reason }));
@@ -204,6 +220,20 @@ where
         }
     }
     Ok(Ok(PollOutcome::Unfinished))
+}
+
+/// After a second that fills a page however large: the end, if nothing comes after it. Else rows of that second are out
+/// of reach, which somebody must know.
+async fn end_of_second<S: Sync, Q: Sync, F: StockFeed, C: Sync>(
+    poller: &Poller<'_, S, Q, F, C>,
+    second: Timestamp,
+) -> Result<PollOutcome, FeedError> {
+    let after = poller.feed.changed_since(second.plus_millis(1000), PAGE_ROWS).await?;
+    if after.rows.is_empty() {
+        return Ok(PollOutcome::Completed);
+    }
+    let reason = format!("it gives no more rows of {second} than fit its page, and there are later ones");
+    Err(FeedError::Malformed { reason })
 }
 
 /// The newest row time that can be trusted: a time ahead of our clock would carry the cursor past rows to come.
@@ -244,7 +274,7 @@ fn messages_of(
                 continue;
             }
         };
-        let change = change_of(&row, plan, (run.number << ROW_BITS) | *rows_seen, job);
+        let change = change_of(&row, plan, (run.number << ROW_BITS) | (*rows_seen).min((1 << ROW_BITS) - 1), job);
         // Pages overlap by design; a row seen twice in one run is sent once.
         if !ids_seen.insert((change.sku.clone(), change.location.clone(), change.event_id.clone())) {
             continue;

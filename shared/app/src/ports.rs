@@ -153,15 +153,20 @@ pub struct PollRun {
 
 /// The state of the polls, one item a source.
 pub trait PollStore: Send + Sync {
-    /// Takes the next run number if the poll is due at `now`, and makes it due again at `next_due`. With `forced` it
-    /// need not be due, but a wait that the other side asked for is kept. `None` when it may not run.
+    /// Takes the next run number for `job` if the poll is due at `now`, and makes it due again at `next_due`. With
+    /// `forced` it need not be due, but a wait that the other side asked for is kept. `None` when it may not run. A job
+    /// that begins again, because it did not learn that it had begun, may.
     fn begin_run(
         &self,
         source: &Source,
+        job: &str,
         now: Timestamp,
         next_due: Timestamp,
         forced: bool,
     ) -> impl Future<Output = Result<Option<PollRun>, StoreError>> + Send;
+
+    /// Keeps scheduled polls from starting before `due`.
+    fn finish_run(&self, source: &Source, due: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Moves the cursor forward; never back.
     fn advance(&self, source: &Source, cursor: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;

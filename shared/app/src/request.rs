@@ -12,8 +12,12 @@ use crate::apply::{Step, look_back, settle};
 use crate::spill::spill;
 use crate::{Appended, Clock, StockStore, StoreError, Stored};
 
-/// Tries before a request gives up. With 64 writers on one SKU the busiest needs about five.
+/// Tries before a request gives up. With 64 writers on one SKU the busiest needs about ten.
 const ATTEMPTS_MAX: u32 = 32;
+
+/// How long a request is tried, in milliseconds: with one call more it stays within the shortest function timeout, so
+/// that the caller gets our answer and not the gateway's.
+const PATIENCE_MS: i64 = 5_000;
 
 /// What a request comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,7 @@ pub async fn request<S: StockStore, C: Clock>(
     event: &StockEvent,
 ) -> Result<Settled, StoreError> {
     let mut tries = Tries::default();
+    let give_up = clock.now().plus_millis(PATIENCE_MS);
     for attempt in 1..=ATTEMPTS_MAX {
         match attempt_once(store, clock, key, event, &mut tries).await {
             Ok(Next::Settled(settled)) => return Ok(*settled),
@@ -67,11 +72,14 @@ pub async fn request<S: StockStore, C: Clock>(
             Ok(Next::Later) => {}
             Err(error) if error.is_passing() => {
                 warn!(sku.id = %key.sku, error = %error, attempt, "stock request of {} must be tried again", key.sku);
-                if attempt == ATTEMPTS_MAX {
+                if attempt == ATTEMPTS_MAX || clock.now() > give_up {
                     return Err(error);
                 }
             }
             Err(error) => return Err(error),
+        }
+        if clock.now() > give_up {
+            return Err(StoreError::exhausted(attempt));
         }
         clock.back_off(attempt).await;
     }

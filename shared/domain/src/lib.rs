@@ -27,7 +27,7 @@ pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use ids::{InvalidId, LevelKey, LocationId, OrganizationId, Sku, Source, StoreId};
 pub use journal::{ActorCode, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
-pub use past::Past;
+pub use past::{PageSearch, Past};
 pub use quantity::{Delta, OutOfRange, Quantity};
 pub use time::{InvalidTime, Timestamp};
 

@@ -64,6 +64,46 @@ impl Past {
     }
 }
 
+/// A search of pages in the order of their keys: by the time they were begun, newest first.
+///
+/// That order is nearly the order of versions, but not quite: a writer reads its clock before it writes, so a page may
+/// have been begun earlier, by the clock, than the page before it.
+#[derive(Debug)]
+pub struct PageSearch {
+    start: Timestamp,
+    /// The first page met that was begun before the start.
+    anchor: Option<(Timestamp, u64)>,
+    pages: Vec<Page>,
+}
+
+impl PageSearch {
+    /// A search for pages begun at or after `start`, and the one before.
+    pub const fn new(start: Timestamp) -> Self {
+        Self { start, anchor: None, pages: Vec::new() }
+    }
+
+    /// Takes the next page. `true` when no further one can belong to the search.
+    pub fn take(&mut self, page: Page) -> bool {
+        let begun = page.committed_at();
+        if let Some((anchor, _)) = self.anchor
+            && begun < anchor.plus_millis(-SEARCH_MARGIN_MS)
+        {
+            return true;
+        }
+        if self.anchor.is_none() && begun < self.start {
+            self.anchor = Some((begun, page.first_version));
+        }
+        self.pages.push(page);
+        false
+    }
+
+    /// The pages found, without those of versions before the oldest one that was searched for.
+    pub fn finish(self) -> Vec<Page> {
+        let first = self.anchor.map_or(0, |(_, first_version)| first_version);
+        self.pages.into_iter().filter(|page| page.first_version >= first).collect()
+    }
+}
+
 /// Deltas that a count contains and observations that are stale need no search: their outcome does not depend on it.
 fn needs_past(level: &StockLevel, event: &StockEvent) -> bool {
     event.time <= level.spilled_through

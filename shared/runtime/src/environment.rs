@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use evenstock_domain::EventIdKey;
+use evenstock_domain::{EventIdKey, OrganizationId};
 use evenstock_store::AwsSettings;
 
 /// The fewest bytes that an event id key may have.
 const EVENT_ID_KEY_BYTES_MIN: usize = 16;
 
-/// The fewest days of history: dead-letter queues keep messages for 14, and redriven ones must still be recognized.
-const HISTORY_DAYS_MIN: u32 = 15;
+/// The fewest days of history: idempotency keys are remembered for 30 and dead letters for 14, and what comes back under
+/// either must still be recognized.
+const HISTORY_DAYS_MIN: u32 = 31;
 
 /// A variable that is missing or holds what it must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,12 +115,22 @@ impl Environment {
         Ok(EventIdKey::new(key))
     }
 
-    /// How long journal pages are kept, `HISTORY_DAYS`: 400 days unless set, never under 15.
+    /// The organization of the marketplaces that the environment names, `DEFAULT_ORGANIZATION`: `demo` unless set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it is no name.
+    pub fn default_organization(&self) -> Result<OrganizationId, ConfigError> {
+        let name = "DEFAULT_ORGANIZATION";
+        OrganizationId::parse(self.optional(name).unwrap_or("demo"))
+            .map_err(|_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" })
+    }
+
+    /// How long journal pages are kept, `HISTORY_DAYS`: 400 days unless set, never under 31.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] when it is no number or too small.
     pub fn history_days(&self) -> Result<u32, ConfigError> {
-        let (name, expected) = ("HISTORY_DAYS", "a whole number of days, at least 15");
+        let (name, expected) = ("HISTORY_DAYS", "a whole number of days, at least 31");
         let days = self.parsed(name, expected, 400)?;
         if days < HISTORY_DAYS_MIN { Err(ConfigError::Invalid { name, expected }) } else { Ok(days) }
     }
@@ -144,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn history_under_fifteen_days_is_refused_at_start() {
+    fn history_shorter_than_a_key_lives_is_refused_at_start() {
         let days = |days: &str| [("HISTORY_DAYS", days)].into_iter().collect::<Environment>().history_days();
-        assert!(days("14").is_err());
-        assert_eq!(days("15"), Ok(15));
+        assert!(days("30").is_err());
+        assert_eq!(days("31"), Ok(31));
         assert_eq!(Environment::default().history_days(), Ok(400));
     }
 }

@@ -14,10 +14,13 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
 
 /// Time for one try of a call.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time for a call with all its tries.
+const CALL_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// Where and as whom AWS is called.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AwsSettings {
     /// The region, such as `eu-central-1`.
     pub region: String,
@@ -29,6 +32,15 @@ pub struct AwsSettings {
     pub secret_access_key: String,
     /// Session token, in Lambda.
     pub session_token: Option<String>,
+}
+
+/// Shows where, never as whom.
+impl core::fmt::Debug for AwsSettings {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { region, endpoint_url, .. } = self;
+        let mut shown = f.debug_struct("AwsSettings");
+        shown.field("region", region).field("endpoint_url", endpoint_url).finish_non_exhaustive()
+    }
 }
 
 impl AwsSettings {
@@ -61,7 +73,7 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(Duration::from_secs(5))
+        .operation_timeout(CALL_TIMEOUT)
         .build()
 }
 

@@ -16,7 +16,7 @@ use crate::keys::{self, Key};
 use crate::table::Attributes;
 
 /// The layout of this version of the code.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// A level as it stands in the table and in its stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]

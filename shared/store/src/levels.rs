@@ -14,7 +14,7 @@ use evenstock_domain::{
 
 use crate::errors::store_error;
 use crate::keys::{self, LEVEL_PREFIX};
-use crate::level_item::{LevelItem, id_bytes};
+use crate::level_item::{LevelItem, SCHEMA, id_bytes};
 use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
 
 /// Nobody wrote the level since it was read.
@@ -23,8 +23,8 @@ const UNCHANGED: &str = "rv = :rev";
 /// Nobody created the level.
 const ABSENT: &str = "attribute_not_exists(pk)";
 
-/// What every blind append asks: the entry is new and fits.
-const APPENDABLE: &str = "size(re) < :room AND NOT contains(ids, :id)";
+/// What every blind append asks: the layout is ours, and the entry is new and fits.
+const APPENDABLE: &str = "v = :v AND size(re) < :room AND NOT contains(ids, :id)";
 
 /// Its repetition would be found in the level itself, because everything that was spilled is older.
 const NEWER_THAN_SPILLED: &str = "sp < :time";
@@ -37,7 +37,7 @@ const APPEND: &str = "SET av = av + :a, rs = rs + :r, vs = vs + :one, rv = rv + 
                       re = list_append(re, :entry) ADD ids :ids";
 
 /// The oldest entry is still the one that was seen, so the stored page is the one to drop.
-const PAGE_THERE: &str = "re[0] = :first";
+const PAGE_THERE: &str = "v = :v AND re[0] = :first";
 
 impl StockStore for DynamoStore {
     async fn load(&self, key: &LevelKey) -> Result<Option<Stored>, StoreError> {
@@ -103,6 +103,7 @@ impl StockStore for DynamoStore {
             .key("sk", text(key.sk))
             .update_expression(drop_expression())
             .condition_expression(PAGE_THERE)
+            .expression_attribute_values(":v", number(SCHEMA))
             .expression_attribute_values(":first", AttributeValue::B(Blob::new(first)))
             .expression_attribute_values(":ids", AttributeValue::Bs(ids))
             .expression_attribute_values(":through", number(left.spilled_through.as_millis()))
@@ -166,6 +167,7 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
     let id = Blob::new(id_bytes(entry.id).into_vec());
     let mut conditions = vec![APPENDABLE];
     let mut values = HashMap::from([
+        (":v".to_owned(), number(SCHEMA)),
         (":room".to_owned(), number(RECENT_ENTRIES_MAX)),
         (":id".to_owned(), AttributeValue::B(id.clone())),
         (":ids".to_owned(), AttributeValue::Bs(vec![id])),

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use evenstock_app::StoreError;
-use evenstock_domain::{LevelKey, Page, Timestamp, encode_entry};
+use evenstock_domain::{LevelKey, Page, PageSearch, Timestamp, encode_entry};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -53,9 +53,9 @@ impl DynamoStore {
         conditional!(put.send().await, PutItemError::ConditionalCheckFailedException).map(|_| ())
     }
 
-    /// Newest first, until one was begun before `start`.
+    /// Newest first, until the search has what it needs.
     pub(crate) async fn journal_pages_since(&self, key: &LevelKey, start: Timestamp) -> Result<Vec<Page>, StoreError> {
-        let mut pages = Vec::new();
+        let mut search = PageSearch::new(start);
         let mut from = None;
         for _ in 0..QUERIES_MAX {
             let query = self
@@ -71,16 +71,13 @@ impl DynamoStore {
                 .set_exclusive_start_key(from.take());
             let found = query.send().await.map_err(store_error)?;
             for attributes in found.items.unwrap_or_default() {
-                let page = read(key, attributes)?;
-                let reached = page.committed_at() < start;
-                pages.push(page);
-                if reached {
-                    return Ok(pages);
+                if search.take(read(key, attributes)?) {
+                    return Ok(search.finish());
                 }
             }
             match found.last_evaluated_key {
                 Some(key) => from = Some(key),
-                None => return Ok(pages),
+                None => return Ok(search.finish()),
             }
         }
         Err(StoreError::exhausted(QUERIES_MAX))

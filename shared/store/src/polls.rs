@@ -10,8 +10,8 @@ use crate::errors::corrupt;
 use crate::keys;
 use crate::table::{DynamoStore, conditional, number, text};
 
-/// Nobody began this poll before it was due, and the other side does not want us to wait.
-const DUE: &str = "(attribute_not_exists(du) OR du <= :now) AND (attribute_not_exists(nb) OR nb <= :now)";
+/// Nobody but this job began this poll before it was due, and the other side does not want us to wait.
+const DUE: &str = "(attribute_not_exists(du) OR du <= :now OR jb = :job) AND (attribute_not_exists(nb) OR nb <= :now)";
 
 /// The other side does not want us to wait.
 const NOT_DEFERRED: &str = "attribute_not_exists(nb) OR nb <= :now";
@@ -29,6 +29,7 @@ impl PollStore for DynamoStore {
     async fn begin_run(
         &self,
         source: &Source,
+        job: &str,
         now: Timestamp,
         next_due: Timestamp,
         forced: bool,
@@ -40,11 +41,12 @@ impl PollStore for DynamoStore {
             .table_name(&self.table)
             .key("pk", text(&key.pk))
             .key("sk", text(&key.sk))
-            .update_expression("SET du = :next ADD rn :one")
+            .update_expression("SET du = :next, jb = :job ADD rn :one")
             .condition_expression(if forced { NOT_DEFERRED } else { DUE })
             .expression_attribute_values(":now", number(now.as_millis()))
             .expression_attribute_values(":next", number(next_due.as_millis()))
             .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":job", text(job))
             .return_values(ReturnValue::AllNew);
         let Ok(begun) = conditional!(update.send().await, UpdateItemError::ConditionalCheckFailedException)? else {
             return Ok(None);
@@ -54,6 +56,10 @@ impl PollStore for DynamoStore {
             serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| corrupt(key.pk.clone(), error))?;
         let cursor = item.cu.map(Timestamp::from_millis).transpose().map_err(|error| corrupt(key.pk, error))?;
         Ok(Some(PollRun { number: item.rn, cursor }))
+    }
+
+    async fn finish_run(&self, source: &Source, due: Timestamp) -> Result<(), StoreError> {
+        self.raise(source, "du", due).await
     }
 
     async fn advance(&self, source: &Source, cursor: Timestamp) -> Result<(), StoreError> {

@@ -90,7 +90,7 @@ impl Functions {
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
             queue: queues.clone(),
-            can_poll: marketplace.is_some(),
+            polled: marketplace.as_ref().map(|(_, plan)| plan.organization.clone()),
         };
         let store = store.as_ref().clone();
         Ok(Self {

@@ -13,7 +13,7 @@ use axum::http::Extensions;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use evenstock_app::Clock;
-use evenstock_runtime::http::shell;
+use evenstock_runtime::http::{RequestId, shell};
 use evenstock_runtime::{Environment, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -63,8 +63,6 @@ pub(crate) enum ServeError {
     Wiring(#[from] WiringError),
     #[error("the server failed")]
     Server(#[source] std::io::Error),
-    #[error("not everything was done within {} s after the signal", DRAIN.as_secs())]
-    Drain,
 }
 
 /// Serves until Ctrl-C or SIGTERM, then drains.
@@ -98,23 +96,31 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         }
     });
     work.spawn(async move { server.await.map_err(ServeError::Server) });
+    let signal = signal().map_err(ServeError::Server)?;
     say_ready(port).map_err(ServeError::Server)?;
 
     let ended_early = tokio::select! {
-        () = signal() => None,
+        () = signal => None,
         ended = work.join_next() => ended,
     };
     info!("draining");
     stopping.send_replace(true);
-    let drained = tokio::time::timeout(DRAIN, async {
+    let drain = async {
         let mut result = ended_early.map_or(Ok(()), flatten);
         while let Some(ended) = work.join_next().await {
-            let ended = flatten(ended);
-            result = result.and(ended);
+            match (flatten(ended), &result) {
+                (Err(error), Err(_)) => warn!(%error, "another part failed too"),
+                (ended, Ok(())) => result = ended,
+                (Ok(()), Err(_)) => {}
+            }
         }
         result
-    });
-    drained.await.unwrap_or(Err(ServeError::Drain))?;
+    };
+    match tokio::time::timeout(DRAIN, drain).await {
+        Ok(result) => result?,
+        // Whatever is cut off here was not acknowledged, and comes again at the next start.
+        Err(_) => warn!("some work did not end within {} s and was cut off", DRAIN.as_secs()),
+    }
     drop(functions);
     dynamo.stop().await?;
     Ok(())
@@ -138,7 +144,8 @@ fn start_triggers(
                 Trigger::Http { method, path } => {
                     let filter = method_filter(method).ok_or_else(|| unserved(&name, "HttpApi"))?;
                     let service = afresh(functions.http(&name)?);
-                    routes = routes.route(path, MethodRouter::<(), Infallible>::new().on_service(filter, service));
+                    routes = routes
+                        .route(&route_of(path), MethodRouter::<(), Infallible>::new().on_service(filter, service));
                 }
                 Trigger::Sqs { queue, batch_size, concurrency_max, .. } => {
                     let handler = functions.batches(&name)?;
@@ -183,7 +190,11 @@ fn afresh(
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
     service_fn(move |request: Request| {
         let (mut parts, body) = request.into_parts();
+        let id = parts.extensions.remove::<RequestId>();
         parts.extensions = Extensions::new();
+        if let Some(id) = id {
+            parts.extensions.insert(id);
+        }
         function.clone().oneshot(Request::from_parts(parts, body))
     })
 }
@@ -191,6 +202,15 @@ fn afresh(
 async fn publish(event: Event) -> Result<Vec<String>, Infallible> {
     let failures = evenstock_change_publisher::handle(event).batch_item_failures;
     Ok(failures.into_iter().filter_map(|failure| failure.item_identifier).collect())
+}
+
+/// A path of the gateway as our router writes it: a greedy parameter is `{name+}` there and `{*name}` here.
+fn route_of(path: &str) -> String {
+    let segment = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix("+}")) {
+        Some(name) => format!("{{*{name}}}"),
+        None => segment.to_owned(),
+    };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 fn method_filter(method: &str) -> Option<MethodFilter> {
@@ -214,26 +234,25 @@ fn say_ready(port: u16) -> std::io::Result<()> {
     out.flush()
 }
 
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    ended = tokio::signal::ctrl_c() => report(ended),
-                }
-            }
-            Err(error) => report(Err(error)),
+/// Resolves at Ctrl-C or SIGTERM; both are caught from the moment that this returns.
+#[cfg(unix)]
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    report(tokio::signal::ctrl_c().await);
+    })
 }
 
-fn report(ended: std::io::Result<()>) {
-    if let Err(error) = ended {
-        warn!(%error, "signals cannot be received; ending");
-    }
+/// Resolves at Ctrl-C.
+#[cfg(not(unix))]
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            warn!(%error, "signals cannot be received; ending");
+        }
+    })
 }

@@ -37,7 +37,7 @@ macro_rules! store_contract {
         $crate::store_contract!(@each $make,
             absent_level_is_none, level_reads_back_whole, commit_under_another_rev_conflicts,
             blind_append_changes_the_level, blind_append_is_refused_with_the_level, backorder_lets_an_append_through, late_append_passes_only_if_all_that_was_spilled_was_searched,
-            pages_are_put_once_and_found_by_time, page_is_dropped_once, odd_names_do_not_collide,
+            pages_are_put_once_and_found_by_time, page_begun_before_its_predecessor_is_found, page_is_dropped_once, odd_names_do_not_collide,
             listing_pages_through_everything_once, organizations_do_not_see_each_other,
             operation_is_claimed_once_until_it_expires, poll_runs_when_due, breaker_is_saved_by_one_of_many,
             redelivered_batch_of_a_hundred_counts_once, hundreds_of_observations_in_a_millisecond_lose_none,
@@ -254,6 +254,23 @@ pub async fn pages_are_put_once_and_found_by_time<S: StockStore>(store: &S) {
     assert_eq!(store.pages_since(&level_key("org", "a", "none"), Timestamp::EPOCH).await.unwrap(), []);
 }
 
+pub async fn page_begun_before_its_predecessor_is_found<S: StockStore>(store: &S) {
+    let key = key("a", "b");
+    let begun = |number: u64, millis| {
+        let mut page = page(number);
+        page.entries[0].committed_at = at(millis);
+        page
+    };
+    // The second page's first writer had read its clock before the first page's did, and wrote after.
+    let pages = [begun(0, 100), begun(1, 95), begun(2, 900_000)];
+    for page in &pages {
+        store.put_page(&key, page).await.unwrap();
+    }
+    let mut found = store.pages_since(&key, at(500)).await.unwrap();
+    found.sort_by_key(|page| page.first_version);
+    assert_eq!(found, pages, "what lies side by side with the newest");
+}
+
 pub async fn page_is_dropped_once<S: StockStore>(store: &S) {
     let key = key("a", "b");
     let seen = level_of(18);
@@ -354,18 +371,24 @@ pub async fn operation_is_claimed_once_until_it_expires<S: IdempotencyStore>(sto
 
 pub async fn poll_runs_when_due<S: PollStore>(store: &S) {
     let source = Source::parse("marketplace-b/default").unwrap();
-    let begin = async |now, next, forced| store.begin_run(&source, at(now), at(next), forced).await.unwrap();
-    let first = begin(0, 300, false).await.unwrap();
+    let begin =
+        async |job: &str, now, next, forced| store.begin_run(&source, job, at(now), at(next), forced).await.unwrap();
+    let first = begin("a", 0, 300, false).await.unwrap();
     assert_eq!((first.number, first.cursor), (1, None));
-    assert_eq!(begin(299, 599, false).await, None, "not due yet");
-    assert_eq!(begin(299, 599, true).await.unwrap().number, 2, "unless somebody asks");
+    assert_eq!(begin("b", 299, 599, false).await, None, "not due yet");
+    assert_eq!(begin("b", 299, 599, true).await.unwrap().number, 2, "unless somebody asks");
     store.advance(&source, at(50)).await.unwrap();
     store.advance(&source, at(40)).await.unwrap();
-    assert_eq!(begin(599, 900, false).await.unwrap().cursor, Some(at(50)), "the cursor never moves back");
+    assert_eq!(begin("c", 599, 900, false).await.unwrap().cursor, Some(at(50)), "the cursor never moves back");
     store.defer(&source, at(5000)).await.unwrap();
     store.defer(&source, at(4000)).await.unwrap();
-    assert_eq!(begin(4999, 9000, true).await, None, "the other side asked us to wait");
-    assert_eq!(begin(5000, 9000, false).await.unwrap().number, 4);
+    assert_eq!(begin("d", 4999, 9000, true).await, None, "the other side asked us to wait");
+    assert_eq!(begin("d", 5000, 9000, false).await.unwrap().number, 4);
+    assert_eq!(begin("d", 5001, 9000, false).await.unwrap().number, 5, "a job that did not learn that it had begun");
+    assert_eq!(begin("e", 5002, 9000, false).await, None);
+    store.finish_run(&source, at(20_000)).await.unwrap();
+    assert_eq!(begin("e", 19_999, 30_000, false).await, None);
+    assert!(begin("e", 20_000, 30_000, false).await.is_some());
 }
 
 pub async fn breaker_is_saved_by_one_of_many<S: BreakerStore>(store: &S) {

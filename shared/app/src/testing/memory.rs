@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenstock_domain::{
-    BlindRequest, Breaker, LevelKey, LocationId, OrganizationId, PAGE_ENTRIES, Page, Sku, Source, StockLevel, Timestamp,
+    BlindRequest, Breaker, LevelKey, LocationId, OrganizationId, PAGE_ENTRIES, Page, PageSearch, Sku, Source,
+    StockLevel, Timestamp,
 };
 
 use crate::{
@@ -18,6 +19,7 @@ struct PollState {
     cursor: Option<Timestamp>,
     due: Timestamp,
     not_before: Timestamp,
+    job: String,
 }
 
 #[derive(Debug, Default)]
@@ -114,8 +116,13 @@ impl StockStore for MemoryStore {
     async fn pages_since(&self, key: &LevelKey, start: Timestamp) -> Result<Vec<Page>, StoreError> {
         let mut pages = self.state().pages.get(key).cloned().unwrap_or_default();
         pages.sort_by_key(|page| (page.committed_at(), page.first_version));
-        let before = pages.iter().rposition(|page| page.committed_at() < start).unwrap_or_default();
-        Ok(pages.split_off(before))
+        let mut search = PageSearch::new(start);
+        for page in pages.into_iter().rev() {
+            if search.take(page) {
+                break;
+            }
+        }
+        Ok(search.finish())
     }
 
     async fn levels_of(
@@ -169,18 +176,27 @@ impl PollStore for MemoryStore {
     async fn begin_run(
         &self,
         source: &Source,
+        job: &str,
         now: Timestamp,
         next_due: Timestamp,
         forced: bool,
     ) -> Result<Option<PollRun>, StoreError> {
         let mut state = self.state();
         let poll = state.polls.entry(source.clone()).or_default();
-        if poll.not_before > now || (!forced && poll.due > now) {
+        if poll.not_before > now || (!forced && poll.due > now && poll.job != job) {
             return Ok(None);
         }
+        job.clone_into(&mut poll.job);
         poll.runs += 1;
         poll.due = next_due;
         Ok(Some(PollRun { number: poll.runs, cursor: poll.cursor }))
+    }
+
+    async fn finish_run(&self, source: &Source, due: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let poll = state.polls.entry(source.clone()).or_default();
+        poll.due = poll.due.max(due);
+        Ok(())
     }
 
     async fn advance(&self, source: &Source, cursor: Timestamp) -> Result<(), StoreError> {

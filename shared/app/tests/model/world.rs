@@ -87,6 +87,8 @@ pub(crate) struct World {
     key: LevelKey,
     due: Vec<(i64, Due)>,
     answers: Arc<Mutex<Answers>>,
+    /// Whether events go on for hours.
+    long: bool,
     /// What each idempotency key asks for.
     units: BTreeMap<String, i64>,
     pub(crate) facts: Vec<StockEvent>,
@@ -95,8 +97,10 @@ pub(crate) struct World {
 /// The world begins here, milliseconds.
 const START: i64 = 1_700_000_000_000;
 
-/// Events begin in the first two minutes; deliveries may come half an hour later.
+/// Events begin in the first two minutes, or after a burst go on for two hours, so that pages are begun far apart.
+/// Deliveries may come half an hour later.
 const SPAN_MS: i64 = 120_000;
+const LONG_SPAN_MS: i64 = 7_200_000;
 
 /// Deliveries that come in so close to each other may run together.
 const TOGETHER_MS: i64 = 2_500;
@@ -130,6 +134,7 @@ impl World {
             key,
             due: Vec::new(),
             answers: Arc::default(),
+            long: false,
             units: BTreeMap::new(),
             facts: Vec::new(),
         };
@@ -155,6 +160,7 @@ impl World {
         self.due.push((START, Due::Batch(vec![first.clone()])));
         self.facts.push(first);
         let busy = self.random.chance(50);
+        self.long = self.random.chance(40);
         let (deltas, counts, requests) = (
             self.random.below(if busy { 60 } else { 8 }),
             self.random.below(5),
@@ -172,7 +178,7 @@ impl World {
         }
         for n in 0..requests {
             let units = [-4, -2, -1, -1, 2][self.random.below(5) as usize];
-            let mut time = START + self.random.between(0, SPAN_MS);
+            let mut time = START + self.moment();
             self.units.insert(format!("key-{n}"), units);
             for _ in 0..=self.random.below(3) {
                 self.due.push((time, Due::Request(format!("key-{n}"))));
@@ -182,9 +188,15 @@ impl World {
         self.due.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
     }
 
+    /// When something happens, after the start.
+    fn moment(&mut self) -> i64 {
+        let span = if self.long && self.random.chance(60) { LONG_SPAN_MS } else { SPAN_MS };
+        self.random.between(0, span)
+    }
+
     /// A fact happens once, by a clock that may be off, and is delivered up to three times, hours of model time late.
     fn plan_fact(&mut self, name: &str, source: &str, body: EventBody) {
-        let happens = START + self.random.between(0, SPAN_MS);
+        let happens = START + self.moment();
         let skew = if self.random.chance(50) { 0 } else { self.random.between(-100_000, 100_000) };
         let event = self.event(name, happens + skew, source, body);
         for _ in 0..=self.random.below(3) {
@@ -245,7 +257,7 @@ impl World {
     fn start(&mut self) -> Process {
         let (time, due) = self.due.pop().expect("checked by the caller");
         self.now.fetch_max(time, Ordering::SeqCst);
-        let clock = SkewedClock { now: Arc::clone(&self.now), skew_ms: self.random.between(-500, 500) };
+        let clock = SkewedClock { now: Arc::clone(&self.now), skew_ms: self.random.between(-2_000, 2_000) };
         let (store, key) = (Arc::clone(&self.store), self.key.clone());
         match due {
             Due::Batch(mut batch) => {

