@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use evenstock_domain::OrganizationId;
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 use super::*;
 
@@ -308,25 +307,12 @@ async fn thirty_two_senders_and_four_receivers_lose_nothing_and_share_nothing() 
     assert_eq!((all.len(), bodies.len(), ids.len()), (6_400, 6_400, 6_400));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: cargo test -p evenstock-local --release -- --ignored --nocapture measure"]
-async fn measure_sends_of_thirty_two_senders() {
-    let bench = Bench::new();
-    let start = Instant::now();
-    send_from_many(&bench.queues, 32, 1_000).await;
-    let elapsed = start.elapsed();
-    println!("32 senders: {} sends a second", 32_000_000 / elapsed.as_millis());
-}
-
 /// Tells the child which file to work on.
 const CRASH_FILE: &str = "EVENSTOCK_TEST_CRASH_FILE";
 
-/// The child of the test below: sends and deletes for ever, and says what was acknowledged.
-#[tokio::test]
-#[ignore = "runs only as the child of the crash test"]
-async fn crash_child() {
-    let path = PathBuf::from(std::env::var_os(CRASH_FILE).unwrap());
-    let queues = open(&path, &Arc::new(AtomicI64::new(START_MS)));
+/// What the test below does as its own child: sends and deletes for ever, and says what was acknowledged.
+async fn work_until_killed(path: &Path) {
+    let queues = open(path, &Arc::new(AtomicI64::new(START_MS)));
     for number in 0.. {
         queues.send(MAIN, vec![message(&format!("kept {number}")), message("deleted")]).await.unwrap();
         println!("\nsent {number}");
@@ -339,9 +325,13 @@ async fn crash_child() {
 
 #[tokio::test]
 async fn killed_process_loses_nothing_acknowledged_and_nothing_deleted_comes_back() {
+    if let Some(path) = std::env::var_os(CRASH_FILE) {
+        return work_until_killed(Path::new(&path)).await;
+    }
     let bench = Bench::new();
+    let own_name = "queue::tests::killed_process_loses_nothing_acknowledged_and_nothing_deleted_comes_back";
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "queue::tests::crash_child", "--ignored", "--nocapture"])
+        .args(["--exact", own_name, "--nocapture"])
         .env(CRASH_FILE, &bench.path)
         .stdout(Stdio::piped())
         .spawn()
