@@ -5,7 +5,7 @@ mod config;
 use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::{
     BreakerStore, Clock, PollError, PollJob, PollOutcome, PollPlan, PollStore, PollTrigger, Poller, Queue, StockFeed,
-    poll,
+    poll, with_causes,
 };
 use evenstock_runtime::{Batch, MissingMessageId, new_id};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ where
         match poll(&poller(polls, feed), plan, PollTrigger::Manual, &job.job_id).await {
             Ok(report) => report_job(&job, &report.outcome),
             Err(error) => {
-                warn!(job.id = job.job_id, %error, "job {} comes back", job.job_id);
+                warn!(job.id = job.job_id, error = with_causes(&error), "job {} comes back", job.job_id);
                 failed.push(place);
             }
         }

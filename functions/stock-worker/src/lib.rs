@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use evenstock_app::{Clock, GroupResult, StockChange, StockStore, apply_group};
+use evenstock_app::{Clock, GroupResult, StockChange, StockStore, apply_group, with_causes};
 use evenstock_domain::{EventIdKey, LevelKey, Outcome, StockEvent};
 use evenstock_runtime::{Batch, MissingMessageId};
 use futures::StreamExt;
@@ -94,7 +94,7 @@ fn group(batch: &mut Batch, ids: &EventIdKey) -> BTreeMap<LevelKey, Group> {
 fn settle(key: &LevelKey, group: &Group, result: &GroupResult) -> Vec<(usize, Option<Outcome>)> {
     if let Some(failure) = &result.failure {
         let left = group.events.len().saturating_sub(result.outcomes.len());
-        warn!(sku.id = %key.sku, location.id = %key.location, error = %failure, left, "events of {} come back", key.sku);
+        warn!(sku.id = %key.sku, location.id = %key.location, error = with_causes(failure), left, "events of {} come back", key.sku);
     }
     let outcomes = result.outcomes.iter().copied().map(Some).chain(std::iter::repeat(None));
     let records = group.places.iter().zip(&group.names).zip(outcomes);

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use evenstock_app::{Clock, Outgoing, PollJob, Queue, QueueName, Scope, StoreProbe};
+use evenstock_app::{Clock, Outgoing, PollJob, Queue, QueueName, Scope, StoreProbe, with_causes};
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, ApiError, Caller, require, shell};
 use evenstock_runtime::{SystemClock, new_id};
@@ -45,8 +45,8 @@ where
 }
 
 async fn health<S: StoreProbe, Q: Queue>(State(operations): State<Arc<Operations<S, Q>>>) -> Response {
-    let store = operations.store.ping().await.map_err(|error| ("store", error.to_string()));
-    let queue = operations.queue.depth(QueueName::StockChanges).await.map_err(|error| ("queue", error.to_string()));
+    let store = operations.store.ping().await.map_err(|error| ("store", with_causes(&error)));
+    let queue = operations.queue.depth(QueueName::StockChanges).await.map_err(|error| ("queue", with_causes(&error)));
     match (store, queue) {
         (Ok(()), Ok(depth)) => {
             let queue = json!({ "waiting": depth.waiting, "inFlight": depth.in_flight, "dead": depth.dead });

@@ -1,7 +1,7 @@
 //! Path (b), *decide*: read a level, decide a group of events on it, write once, and begin again when another writer
 //! was faster.
 
-use evenstock_domain::{LevelKey, Outcome, Past, StockEvent, StockLevel, Timestamp, decide};
+use evenstock_domain::{LevelKey, Outcome, Past, RECENT_ENTRIES_MAX, StockEvent, StockLevel, Timestamp, decide};
 
 use crate::{Clock, Commit, StockStore, StoreError, Stored};
 
@@ -94,12 +94,17 @@ pub(crate) async fn settle<S: StockStore>(
     let rev = current.as_ref().map(|stored| stored.rev);
     let mut level = current.map_or_else(StockLevel::new, |stored| stored.level);
     let unspilled = level.clone();
-    if let Some(page) = level.full_page() {
+    let is_tight = events.len() > RECENT_ENTRIES_MAX.saturating_sub(level.recent.len());
+    if let Some(page) = level.full_page().filter(|page| is_tight || page.entries.len() < level.recent.len()) {
         store.put_page(key, &page).await?;
         level.drop_page();
     }
     let past = look_back(store, key, &level, events).await?;
-    let decision = decide(&level, events, &past, now);
+    let mut decision = decide(&level, events, &past, now);
+    if decision.level.recent.is_empty() {
+        // Nothing was added after all: the newest entry must stay in the level.
+        decision = decide(&unspilled, events, &past, now);
+    }
     if !decision.changed {
         return Ok(Step::Settled { outcomes: decision.outcomes, level: unspilled, rev, past });
     }
@@ -119,10 +124,10 @@ pub(crate) async fn look_back<S: StockStore>(
     level: &StockLevel,
     events: &[StockEvent],
 ) -> Result<Past, StoreError> {
-    let Some(time) = Past::needed(level, events) else {
+    let Some(start) = Past::needed(level, events) else {
         return Ok(Past::none());
     };
-    let past = Past::reaching(time, store.pages_since(key, Past::search_start(time)).await?);
+    let past = Past::reaching(start, store.pages_since(key, start).await?);
     if past.adjoins(level) {
         Ok(past)
     } else {

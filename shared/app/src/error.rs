@@ -89,3 +89,15 @@ impl FeedError {
         }
     }
 }
+
+/// An error with everything that caused it, for the log. What an error says of itself leaves its causes out.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -21,7 +21,7 @@ pub mod testing;
 pub use access::{ApiKey, Scope};
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
-pub use error::{FeedError, QueueError, StoreError};
+pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind};
 pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::apply::{Step, look_back, settle};
 use crate::spill::spill;
-use crate::{Appended, Clock, StockStore, StoreError, Stored};
+use crate::{Appended, Clock, StockStore, StoreError, Stored, with_causes};
 
 /// Tries before a request gives up. With 64 writers on one SKU the busiest needs about ten.
 const ATTEMPTS_MAX: u32 = 32;
@@ -71,7 +71,7 @@ pub async fn request<S: StockStore, C: Clock>(
             Ok(Next::AtOnce) => continue,
             Ok(Next::Later) => {}
             Err(error) if error.is_passing() => {
-                warn!(sku.id = %key.sku, error = %error, attempt, "stock request of {} must be tried again", key.sku);
+                warn!(sku.id = %key.sku, error = with_causes(&error), attempt, "stock request of {} must be tried again", key.sku);
                 if attempt == ATTEMPTS_MAX || clock.now() > give_up {
                     return Err(error);
                 }
@@ -121,7 +121,7 @@ async fn attempt_once<S: StockStore, C: Clock>(
             if stored.level.recent.len() == PAGE_ENTRIES + 1
                 && let Err(error) = spill(store, key, &stored.level).await
             {
-                warn!(sku.id = %key.sku, error = %error, "journal page of {} was not spilled, a later writer will", key.sku);
+                warn!(sku.id = %key.sku, error = with_causes(&error), "journal page of {} was not spilled, a later writer will", key.sku);
             }
             Ok(placed(event, &stored.level, &Past::none(), false).into())
         }

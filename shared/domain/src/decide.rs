@@ -89,7 +89,7 @@ fn decide_one(level: &mut StockLevel, event: &StockEvent, past: &Past, now: Time
     if let Some(outcome) = superseded(level, event) {
         return Some(outcome);
     }
-    if Past::needed(level, core::slice::from_ref(event)).is_some_and(|time| !past.reaches(time)) {
+    if Past::needed(level, core::slice::from_ref(event)).is_some_and(|start| !past.reaches(start)) {
         return None;
     }
     if event.time <= level.spilled_through

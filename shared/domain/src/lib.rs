@@ -37,11 +37,15 @@ pub const PAGE_ENTRIES: usize = 16;
 /// Entries that a level keeps in its own item, at most.
 pub const RECENT_ENTRIES_MAX: usize = 20;
 
-/// How far before an event's time a page search starts, in milliseconds.
+/// How far before a source's time a page search starts, in milliseconds.
 ///
 /// An entry is committed at the earliest two minutes before its own time (a source's clock may lead ours), minus the
 /// difference between two of our clocks, minus the longest function timeout. Ten minutes covers the three.
 pub const SEARCH_MARGIN_MS: i64 = 10 * 60 * 1000;
+
+/// The same for events that carry our own clock's time, which only differs between two of our processes and by the
+/// tries of one write: a hot level would else read thousands of pages for each late request.
+pub const OWN_CLOCK_MARGIN_MS: i64 = 15 * 1000;
 
 /// How far ahead of our clock a source's time may be, in milliseconds, before a delta is refused.
 pub const SOURCE_LEAD_MAX_MS: i64 = 2 * 60 * 1000;

@@ -1,6 +1,6 @@
 //! The part of a journal that has left its level: what a decision about an old event must look at.
 
-use crate::{Entry, EventBody, Page, SEARCH_MARGIN_MS, StockEvent, StockLevel, Timestamp};
+use crate::{Entry, EventBody, OWN_CLOCK_MARGIN_MS, Page, SEARCH_MARGIN_MS, StockEvent, StockLevel, Timestamp};
 
 /// Journal pages from some time to the newest, read after the level was.
 #[derive(Debug, Clone, Default)]
@@ -15,35 +15,32 @@ impl Past {
         Self { pages: Vec::new(), from: None }
     }
 
-    /// Pages in any order that reach back to the one before [`Past::search_start`] of `time`.
-    pub fn reaching(time: Timestamp, mut pages: Vec<Page>) -> Self {
+    /// Pages in any order: those begun at or after `start`, and the one before.
+    pub fn reaching(start: Timestamp, mut pages: Vec<Page>) -> Self {
         pages.sort_by_key(|page| page.first_version);
         pages.dedup_by_key(|page| page.first_version);
-        Self { pages, from: Some(time) }
+        Self { pages, from: Some(start) }
     }
 
-    /// Where a search for an event of this time begins. The page *before* the first one that was begun at or after
-    /// this point belongs to it.
-    pub const fn search_start(time: Timestamp) -> Timestamp {
-        time.plus_millis(-SEARCH_MARGIN_MS)
-    }
-
-    /// How far back the pages must reach before these events can be decided on this level; `None` when the level alone
-    /// tells.
+    /// Where the search for pages must start so that these events can be decided on this level; `None` when the level
+    /// alone tells. The page *before* the first one that was begun at or after the start belongs to the search.
     pub fn needed(level: &StockLevel, events: &[StockEvent]) -> Option<Timestamp> {
-        events.iter().filter(|event| needs_past(level, event)).map(|event| event.time).min()
+        events.iter().filter(|event| needs_past(level, event)).map(search_start).min()
     }
 
-    /// Whether these pages reach back far enough to decide an event of this time.
-    pub(crate) fn reaches(&self, time: Timestamp) -> bool {
-        self.from.is_some_and(|from| from <= time)
+    /// Whether the search for these pages started early enough.
+    pub(crate) fn reaches(&self, start: Timestamp) -> bool {
+        self.from.is_some_and(|from| from <= start)
     }
 
     /// Whether the pages lie side by side and lead up to the level's oldest entry. When they do not, a page is missing
     /// and neither versions nor quantities can be told from positions.
     pub fn adjoins(&self, level: &StockLevel) -> bool {
         let first_recent = level.first_recent_version();
-        let mut next = self.pages.first().map_or(first_recent, |page| page.first_version);
+        let Some(first) = self.pages.first() else {
+            return first_recent == 1;
+        };
+        let mut next = first.first_version;
         for page in self.pages.iter().filter(|page| page.first_version < first_recent) {
             if page.first_version != next || !page.is_whole() {
                 return false;
@@ -86,7 +83,7 @@ impl PageSearch {
     pub fn take(&mut self, page: Page) -> bool {
         let begun = page.committed_at();
         if let Some((anchor, _)) = self.anchor
-            && begun < anchor.plus_millis(-SEARCH_MARGIN_MS)
+            && begun < anchor.plus_millis(-OWN_CLOCK_MARGIN_MS)
         {
             return true;
         }
@@ -102,6 +99,15 @@ impl PageSearch {
         let first = self.anchor.map_or(0, |(_, first_version)| first_version);
         self.pages.into_iter().filter(|page| page.first_version >= first).collect()
     }
+}
+
+/// An entry is committed at the earliest so much before its event's time.
+fn search_start(event: &StockEvent) -> Timestamp {
+    let margin = match event.body {
+        EventBody::Request { .. } | EventBody::Settlement { .. } => OWN_CLOCK_MARGIN_MS,
+        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Merged { .. } => SEARCH_MARGIN_MS,
+    };
+    event.time.plus_millis(-margin)
 }
 
 /// Deltas that a count contains and observations that are stale need no search: their outcome does not depend on it.

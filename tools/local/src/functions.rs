@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
-use evenstock_app::{ApiKey, Scope, StoreError};
+use evenstock_app::{ApiKey, Scope, StoreError, with_causes};
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
@@ -157,12 +157,12 @@ async fn handle_stock(
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     event: SqsEvent,
 ) -> Result<Vec<String>, String> {
-    let response = evenstock_stock_worker::handle(&worker, event).await.map_err(|error| error.to_string())?;
+    let response = evenstock_stock_worker::handle(&worker, event).await.map_err(|error| with_causes(&error))?;
     Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 
 async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, String> {
-    let response = evenstock_poller::handle(&polls, json!(event)).await.map_err(|error| error.to_string())?;
+    let response = evenstock_poller::handle(&polls, json!(event)).await.map_err(|error| with_causes(&error))?;
     let failures = response.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
     let id = |failure: &Value| failure.get("itemIdentifier").and_then(Value::as_str).map(str::to_owned);
     Ok(failures.iter().filter_map(id).collect())
@@ -170,5 +170,5 @@ async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, 
 
 async fn handle_tick(polls: Arc<Polls>) -> Result<(), String> {
     let tick = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
-    evenstock_poller::handle(&polls, tick).await.map(|_| ()).map_err(|error| error.to_string())
+    evenstock_poller::handle(&polls, tick).await.map(|_| ()).map_err(|error| with_causes(&error))
 }

@@ -67,7 +67,7 @@ impl Ledger {
                 self.pages.push(page);
                 level.drop_page();
             }
-            let past = Past::needed(&level, rest).map_or(Past::none(), |time| self.past(time));
+            let past = Past::needed(&level, rest).map_or(Past::none(), |start| self.past(start));
             assert!(past.adjoins(&level));
             let decision = decide(&level, rest, &past, self.now);
             assert!(!decision.outcomes.is_empty(), "a decision makes progress");
@@ -81,11 +81,10 @@ impl Ledger {
         self.apply(&[event])[0]
     }
 
-    /// The pages that a store gives for a search of `time`: those begun since, and the one before.
-    fn past(&self, time: Timestamp) -> Past {
-        let start = Past::search_start(time);
+    /// The pages that a store gives for a search: those begun since, and the one before.
+    fn past(&self, start: Timestamp) -> Past {
         let before = self.pages.iter().rposition(|page| page.committed_at() < start).unwrap_or(0);
-        Past::reaching(time, self.pages[before.min(self.pages.len())..].to_vec())
+        Past::reaching(start, self.pages[before.min(self.pages.len())..].to_vec())
     }
 
     pub(super) fn whole_journal(&self) -> Vec<Placed> {

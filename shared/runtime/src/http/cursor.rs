@@ -66,3 +66,68 @@ impl CursorKey {
         Some(mac)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn organization(name: &str) -> OrganizationId {
+        OrganizationId::parse(name).unwrap()
+    }
+
+    fn position(sku: &str, location: &str) -> ListPosition {
+        ListPosition { sku: Sku::parse(sku).unwrap(), location: LocationId::parse(location).unwrap() }
+    }
+
+    fn key() -> CursorKey {
+        CursorKey::new(*b"0123456789abcdef")
+    }
+
+    #[test]
+    fn cursor_reads_back_whatever_the_names_hold() {
+        let longest = "x".repeat(128);
+        for (sku, location) in [("SKU-1", "main"), ("a/b#c", "🦀 \"'\\"), ("[\"", "\"]"), (&longest, &longest)] {
+            let sealed = key().seal(&organization("us"), &position(sku, location));
+            assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{sealed}");
+            assert_eq!(key().open(&organization("us"), &sealed), Ok(position(sku, location)));
+        }
+    }
+
+    #[test]
+    fn changing_or_cutting_any_character_breaks_the_seal() {
+        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=.";
+        // Three lengths, so that the last character carries two, four and six bits.
+        for sku in ["SKU", "SKU-", "SKU-1"] {
+            let sealed = key().seal(&organization("us"), &position(sku, "main"));
+            for place in 0..sealed.len() {
+                for other in ALPHABET.iter().filter(|other| sealed.as_bytes()[place] != **other) {
+                    let mut bytes = sealed.clone().into_bytes();
+                    bytes[place] = *other;
+                    let tampered = String::from_utf8(bytes).unwrap();
+                    assert_eq!(key().open(&organization("us"), &tampered), Err(InvalidCursor), "{tampered}");
+                }
+                assert_eq!(key().open(&organization("us"), &sealed[..place]), Err(InvalidCursor));
+            }
+            assert_eq!(key().open(&organization("us"), &format!("{sealed}A")), Err(InvalidCursor));
+        }
+    }
+
+    #[test]
+    fn cursor_is_bound_to_its_organization_and_deployment() {
+        let sealed = key().seal(&organization("us"), &position("SKU-1", "main"));
+        assert_eq!(key().open(&organization("them"), &sealed), Err(InvalidCursor));
+        assert_eq!(CursorKey::new(*b"another deployme").open(&organization("us"), &sealed), Err(InvalidCursor));
+    }
+
+    #[test]
+    fn text_that_was_never_a_cursor_is_refused() {
+        for text in ["", "A", "AAAA", "SKU-1", "%%%", "AAAAAAAAAAAAAAAAAAAAAAAAAAAA", "🦀"] {
+            assert_eq!(key().open(&organization("us"), text), Err(InvalidCursor), "{text}");
+        }
+    }
+
+    #[test]
+    fn key_does_not_show_in_debug() {
+        assert_eq!(format!("{:?}", key()), "CursorKey([redacted])");
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use evenstock_app::{QueueError, StoreError};
+use evenstock_app::{QueueError, StoreError, with_causes};
 use serde::Serialize;
 
 /// What is wrong with one field.
@@ -145,7 +145,7 @@ impl ApiError {
     /// several results. The shell does it for all others.
     pub fn log(&self, context: &str) {
         if let Some(cause) = self.cause.as_deref() {
-            tracing::error!(status = self.status.as_u16(), cause = chain(cause), "{context}");
+            tracing::error!(status = self.status.as_u16(), cause = with_causes(cause), "{context}");
         }
     }
 
@@ -181,16 +181,4 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// An error with everything that caused it, for the log.
-pub(super) fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -6,11 +6,11 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use evenstock_app::with_causes;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use super::ApiError;
-use super::error::chain;
 use crate::new_id;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,7 +44,7 @@ async fn finish(mut request: Request, next: Next) -> Response {
     let error = error.or_else(|| foreign_error(response.status()));
     if let Some(error) = error {
         // Without a cause there is nothing to mend: something was not set up, and the answer says what.
-        if let Some(cause) = error.cause.as_deref().map(chain) {
+        if let Some(cause) = error.cause.as_deref().map(|cause| with_causes(cause)) {
             error!(request.id = %id, %method, path, status = error.status.as_u16(), cause, "request {id} failed");
         }
         response = with_body(response, &error, &id);
