@@ -37,17 +37,9 @@ impl BlindRequest {
         (event.source == Source::api()).then_some(Self { entry, expected_version, absent_through: None })
     }
 
-    /// Units that must be available, unless the level allows backorders; `None` when the request takes none.
+    /// Headroom that the level must have; `None` when the request takes no units.
     pub const fn units_needed(&self) -> Option<i64> {
         if self.entry.available < 0 { self.entry.available.checked_neg() } else { None }
-    }
-
-    /// Units that must be available where the level allows backorders; `None` when the request takes none.
-    pub const fn units_needed_on_backorder(&self) -> Option<i64> {
-        match self.units_needed() {
-            Some(units) => Some(units - Quantity::MAX),
-            None => None,
-        }
     }
 
     /// The greatest `available` to which the request may still add; `None` when it adds none.
@@ -71,9 +63,7 @@ impl BlindRequest {
 
     /// Whether the level as it stands meets every condition.
     pub fn fits(&self, level: &StockLevel) -> bool {
-        let needed = if level.policy.allow_backorder { self.units_needed_on_backorder() } else { self.units_needed() };
-        let stock_suffices = needed.is_none_or(|units| level.available >= units);
-        stock_suffices
+        self.units_needed().is_none_or(|units| level.headroom() >= units)
             && self.available_max().is_none_or(|max| level.available <= max)
             && self.reserved_max().is_none_or(|max| level.reserved <= max)
             && self.expected_version.is_none_or(|version| level.version == version)

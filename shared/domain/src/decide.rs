@@ -2,7 +2,7 @@
 
 use crate::observe::{count, merge};
 use crate::{
-    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, Past, Quantity, SOURCE_LEAD_MAX_MS, StockEvent, StockLevel,
+    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, Past, Quantity, SOURCE_LEAD_MAX_MS, Source, StockEvent, StockLevel,
     Timestamp,
 };
 
@@ -154,6 +154,8 @@ fn out_of_time(event: &StockEvent, now: Timestamp) -> Option<Rejection> {
     let lead = event.time.millis_since(now);
     match event.body {
         EventBody::Delta(_) if lead < -DELTA_AGE_MAX_MS => Some(Rejection::TooOld),
+        // Our own word on a level comes after every count there is, also after one whose source's clock leads ours.
+        EventBody::Count { .. } if event.source == Source::api() => None,
         EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Merged { .. } if lead > SOURCE_LEAD_MAX_MS => {
             Some(Rejection::AheadOfClock)
         }
@@ -167,7 +169,7 @@ fn request(level: &mut StockLevel, event: &StockEvent, available: i64, reserved:
     else {
         return Outcome::Rejected(Rejection::OutOfRange);
     };
-    if available < 0 && available_after < 0 && !level.policy.allow_backorder {
+    if available < 0 && !level.policy.allow_backorder && available_after < level.policy.floor() {
         return Outcome::Insufficient;
     }
     let grows_out = available > 0 && available_after > Quantity::MAX || reserved > 0 && reserved_after > Quantity::MAX;

@@ -61,6 +61,54 @@ impl Entry {
     }
 }
 
+/// What a change comes to, as the change feed and the history name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChangeType {
+    /// Units came.
+    StockIncreased,
+    /// Units left.
+    StockDecreased,
+    /// Somebody counted.
+    StockSet,
+    /// Units were set aside for an order.
+    StockReserved,
+    /// Units that were set aside are for sale again.
+    StockReleased,
+    /// Units that were set aside were shipped.
+    StockFulfilled,
+}
+
+impl ChangeType {
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StockIncreased => "StockIncreased",
+            Self::StockDecreased => "StockDecreased",
+            Self::StockSet => "StockSet",
+            Self::StockReserved => "StockReserved",
+            Self::StockReleased => "StockReleased",
+            Self::StockFulfilled => "StockFulfilled",
+        }
+    }
+}
+
+impl Entry {
+    /// What the change comes to, by its kind and its net effect.
+    pub const fn change_type(&self) -> ChangeType {
+        match self.kind {
+            EntryKind::Count { .. } => ChangeType::StockSet,
+            // A merged source's first word sets a level, also to what it was.
+            EntryKind::Merged { .. } if self.available == 0 => ChangeType::StockSet,
+            EntryKind::Settlement if self.reserved < 0 && self.available == 0 => ChangeType::StockFulfilled,
+            EntryKind::Settlement => ChangeType::StockReleased,
+            EntryKind::Request if self.reserved > 0 => ChangeType::StockReserved,
+            EntryKind::Request if self.reserved < 0 => ChangeType::StockReleased,
+            _ if self.available < 0 => ChangeType::StockDecreased,
+            _ => ChangeType::StockIncreased,
+        }
+    }
+}
+
 /// Sixteen entries that left their level's item: versions `16k + 1 ..= 16k + 16`, immutable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Entry, EventId, PAGE_ENTRIES, Page, Past, RECENT_ENTRIES_MAX, Source, Timestamp};
+use crate::{Entry, EventId, PAGE_ENTRIES, Page, Past, Quantity, RECENT_ENTRIES_MAX, Source, Timestamp};
 
 /// Place of an observation in the order of observations: source time first, then the tie-breaks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,11 +30,22 @@ pub struct Shadow {
     pub id: EventId,
 }
 
-/// What the seller allows at this level.
+/// What the seller wants at this level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// Requests may take `available` below 0.
+    /// Requests may take `available` below 0. Stands above `safety_stock`.
     pub allow_backorder: bool,
+    /// The seller wants to hear when `available` falls to this or below.
+    pub low_stock: Option<Quantity>,
+    /// Units that requests may not sell into. Facts may: they have happened.
+    pub safety_stock: Quantity,
+}
+
+impl Policy {
+    /// The least that a request may leave available.
+    pub const fn floor(&self) -> i64 {
+        if self.allow_backorder { -Quantity::MAX } else { self.safety_stock.get() }
+    }
 }
 
 /// One SKU at one location, with the tail of its own journal.
@@ -84,7 +95,12 @@ impl StockLevel {
         self.available.saturating_add(self.reserved)
     }
 
-    /// Units to show as available: never below 0.
+    /// Units that requests may still take: what is available above the policy's floor.
+    pub const fn headroom(&self) -> i64 {
+        self.available.saturating_sub(self.policy.floor())
+    }
+
+    /// Units to show as available: never below 0. Safety stock is part of them; only requests may not take it.
     pub const fn sellable(&self) -> i64 {
         if self.available > 0 { self.available } else { 0 }
     }

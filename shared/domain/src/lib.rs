@@ -25,7 +25,7 @@ pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use ids::{InvalidId, LevelKey, LocationId, OrganizationId, Sku, Source, StoreId};
-pub use journal::{ActorCode, Entry, EntryKind, Page};
+pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use past::{PageSearch, Past};
 pub use quantity::{Delta, OutOfRange, Quantity};

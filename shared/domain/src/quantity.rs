@@ -17,7 +17,7 @@ pub enum OutOfRange {
 }
 
 /// Units in stock as somebody states them: 0 to 2,147,483,647.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Quantity(i64);
 
 /// A change of stock: -2,147,483,647 to 2,147,483,647, never 0.
