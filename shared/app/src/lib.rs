@@ -6,9 +6,13 @@
 mod access;
 mod apply;
 mod breaker;
+mod bulk;
+mod create;
 mod error;
+mod history;
 mod message;
 mod operation;
+mod policy;
 mod poll;
 mod ports;
 mod request;
@@ -21,9 +25,13 @@ pub mod testing;
 pub use access::{ApiKey, Scope};
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
+pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
+pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
+pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
-pub use operation::{Operation, bind};
+pub use operation::{Operation, bind, keep_answer};
+pub use policy::{PolicyChange, set_policy};
 pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
 pub use ports::{
     Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,
@@ -31,4 +39,4 @@ pub use ports::{
     StockFeed, StockStore, StoreProbe, Stored,
 };
 pub use request::{Answer, Settled, request};
-pub use update::{Update, UpdateDeps, UpdateResult, update};
+pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};

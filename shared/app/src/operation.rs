@@ -24,6 +24,8 @@ pub enum Operation {
         time: Timestamp,
         /// Whether the key was claimed before this call.
         known: bool,
+        /// The answer that was kept with it.
+        answer: Option<String>,
     },
     /// The key stands for another request.
     KeyReused,
@@ -47,6 +49,7 @@ pub async fn bind<S: IdempotencyStore, C: Clock>(
         request_hash,
         time: now,
         expires_at: now.plus_millis(KEY_LIFETIME_MS),
+        answer: None,
     };
     let (record, known) = match claim(store, clock, &fresh).await? {
         OperationClaim::New => (fresh, false),
@@ -54,7 +57,7 @@ pub async fn bind<S: IdempotencyStore, C: Clock>(
         OperationClaim::Existing(record) => (record, true),
     };
     let name = format!("idempotency/{}/{}", record.time.as_millis(), record.key);
-    Ok(Operation::Bound { name, time: record.time, known })
+    Ok(Operation::Bound { name, time: record.time, known, answer: record.answer })
 }
 
 /// A put whose outcome is unknown is repeated: it then meets its own record, which says the same.
@@ -71,4 +74,26 @@ async fn claim<S: IdempotencyStore, C: Clock>(
         }
     }
     store.claim(record).await
+}
+
+/// Keeps an operation's answer for its replays, and gives the one that counts: a twin may have been faster.
+///
+/// # Errors
+/// [`StoreError`] when it can neither be kept nor read. The operation was done; sent again, it is done again.
+pub async fn keep_answer<S: IdempotencyStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    organization: &OrganizationId,
+    key: &str,
+    time: Timestamp,
+    answer: String,
+) -> Result<String, StoreError> {
+    for attempt in 1..=CLAIM_ATTEMPTS_MAX {
+        match store.keep_answer(organization, key, time, &answer).await {
+            Ok(kept) => return Ok(kept.unwrap_or(answer)),
+            Err(error) if error.is_passing() && attempt < CLAIM_ATTEMPTS_MAX => clock.back_off(attempt).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::exhausted(CLAIM_ATTEMPTS_MAX))
 }

@@ -96,6 +96,16 @@ pub trait StockStore: Send + Sync {
         start: Timestamp,
     ) -> impl Future<Output = Result<Vec<Page>, StoreError>> + Send;
 
+    /// Reads pages that begin with a version up to `version`, among those begun by `until`: at most `limit`, the ones
+    /// begun last first.
+    fn pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Page>, StoreError>> + Send;
+
     /// Reads one SKU at all its locations.
     fn levels_of(
         &self,
@@ -125,6 +135,8 @@ pub struct OperationRecord {
     pub time: Timestamp,
     /// When the key may be used anew.
     pub expires_at: Timestamp,
+    /// The answer, for operations whose answer no journal holds; `None` until it was given.
+    pub answer: Option<String>,
 }
 
 /// What became of the claim of a key.
@@ -140,6 +152,16 @@ pub enum OperationClaim {
 pub trait IdempotencyStore: Send + Sync {
     /// Puts the record if its key is unused, or expired by `record.time`.
     fn claim(&self, record: &OperationRecord) -> impl Future<Output = Result<OperationClaim, StoreError>> + Send;
+
+    /// Keeps the answer of the operation that claimed `key` at `time`, unless it has one. Gives the answer that is kept
+    /// now; `None` when the key is no longer this operation's.
+    fn keep_answer(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        time: Timestamp,
+        answer: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
 }
 
 /// A poll that may start.

@@ -1,6 +1,6 @@
 //! A stock update under an idempotency key: the record, the effect under the record's id, the answer from the journal.
 
-use evenstock_domain::{ActorCode, Delta, EventBody, EventIdKey, LevelKey, Source, StockEvent};
+use evenstock_domain::{ActorCode, Delta, EventBody, EventIdKey, LevelKey, Source, StockEvent, Timestamp};
 
 use crate::{Clock, IdempotencyStore, Operation, Settled, StockStore, StoreError, bind, request};
 
@@ -58,17 +58,30 @@ pub async fn update<S: StockStore + IdempotencyStore, C: Clock>(
     let UpdateDeps { store, clock, ids } = deps;
     let organization = &update.key.organization;
     let operation = bind(store, clock, organization, &update.idempotency_key, update.request_hash).await?;
-    let Operation::Bound { name, time, known } = operation else {
+    let Operation::Bound { name, time, known, .. } = operation else {
         return Ok(UpdateResult::KeyReused);
     };
+    let settled = update_as(UpdateDeps { store, clock, ids }, update, &name, time).await?;
+    let replayed = known && settled.repeated;
+    Ok(UpdateResult::Settled { settled, replayed })
+}
+
+/// Applies an update under the name of an operation, for callers who bound none to a key.
+///
+/// # Errors
+/// [`StoreError`] when the store fails or stays outpaced.
+pub async fn update_as<S: StockStore, C: Clock>(
+    deps: UpdateDeps<'_, S, C>,
+    update: &Update,
+    name: &str,
+    time: Timestamp,
+) -> Result<Settled, StoreError> {
     let event = StockEvent {
-        id: ids.event_id(&name),
+        id: deps.ids.event_id(name),
         time,
         source: Source::api(),
         actor: update.actor,
         body: EventBody::Request { available: update.delta.get(), reserved: 0, expected_version: update.version },
     };
-    let settled = request(store, clock, &update.key, &event).await?;
-    let replayed = known && settled.repeated;
-    Ok(UpdateResult::Settled { settled, replayed })
+    request(deps.store, deps.clock, &update.key, &event).await
 }

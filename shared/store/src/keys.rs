@@ -5,6 +5,8 @@
 //! | level | `organization#S#sku` | `L#location` |
 //! | journal page | `organization#S#sku` | `J#location#committed-at (ms)#first version` |
 //! | idempotency record | `organization#I#key` | `I` |
+//! | bulk sync | `organization#Y#name` | `Y` |
+//! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
@@ -63,6 +65,11 @@ pub(crate) fn page(key: &LevelKey, page: &Page) -> Key {
     Key { pk: sku_partition(&key.organization, &key.sku), sk }
 }
 
+/// The greatest sort key that a page begun by `until` can have.
+pub(crate) fn last_page_until(key: &LevelKey, until: Timestamp) -> String {
+    format!("{}{:014}#~", page_prefix(key), until.as_millis())
+}
+
 /// When a page was begun, and its first version.
 pub(crate) fn parse_page(key: &LevelKey, sk: &str) -> Option<(Timestamp, u64)> {
     let (committed_at, first_version) = sk.strip_prefix(&page_prefix(key))?.split_once('#')?;
@@ -71,6 +78,15 @@ pub(crate) fn parse_page(key: &LevelKey, sk: &str) -> Option<(Timestamp, u64)> {
 
 pub(crate) fn operation(organization: &OrganizationId, key: &str) -> Key {
     Key { pk: format!("{}#I#{}", escape(organization.as_str()), escape(key)), sk: "I".to_owned() }
+}
+
+pub(crate) fn bulk_sync(organization: &OrganizationId, id: &str) -> Key {
+    Key { pk: format!("{}#Y#{}", escape(organization.as_str()), escape(id)), sk: "Y".to_owned() }
+}
+
+/// What the sort keys of a sync's parts begin with. Holds the time, so that a name used anew begins with none.
+pub(crate) fn part_prefix(started_at: Timestamp) -> String {
+    format!("Y#{:014}#", started_at.as_millis())
 }
 
 pub(crate) fn poll(source: &Source) -> Key {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenstock_app::{StoreError, Stored};
 use evenstock_domain::{
-    Entry, EventId, LevelKey, Policy, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel, Timestamp, Watermark,
+    Entry, EventId, LevelKey, Policy, Quantity, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel, Timestamp, Watermark,
     decode_entry, encode_entry,
 };
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,14 @@ pub struct LevelItem {
     /// Backorders allowed.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     bo: bool,
+    /// Low stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ls: Option<i64>,
+    /// Safety stock.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    ss: i64,
+    /// Headroom: available above the policy's floor. A condition cannot calculate, so each write keeps it.
+    hr: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,6 +110,9 @@ impl LevelItem {
             }),
             sh: level.shadows.iter().map(|(source, shadow)| (source.to_string(), shadow_item(shadow))).collect(),
             bo: level.policy.allow_backorder,
+            ls: level.policy.low_stock.map(Quantity::get),
+            ss: level.policy.safety_stock.get(),
+            hr: level.headroom(),
         }
     }
 
@@ -153,7 +164,7 @@ impl LevelItem {
             recent,
             spilled_through: time(self.sp).map_err(wrong)?,
             sources: read_sources(&self.so).map_err(wrong)?,
-            policy: Policy { allow_backorder: self.bo },
+            policy: read_policy(self.bo, self.ls, self.ss).map_err(wrong)?,
         };
         if level.pages_spilled() != pages {
             return Err(corrupt(name, "the number of pages does not follow from the versions"));
@@ -171,6 +182,17 @@ impl ObservedItem {
         let source = Source::parse(&self.s).map_err(|_| "a source's name")?;
         Ok(Watermark { time: time(self.t)?, sequence: self.n, source, id: read_id(&self.i)? })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_zero(units: &i64) -> bool {
+    *units == 0
+}
+
+fn read_policy(allow_backorder: bool, low_stock: Option<i64>, safety_stock: i64) -> Result<Policy, &'static str> {
+    let quantity = |units| Quantity::new(units).map_err(|_| "a policy's quantity");
+    let low_stock = low_stock.map(quantity).transpose()?;
+    Ok(Policy { allow_backorder, low_stock, safety_stock: quantity(safety_stock)? })
 }
 
 fn shadow_item(shadow: &Shadow) -> ShadowItem {

@@ -33,7 +33,7 @@ const NEWER_THAN_SPILLED: &str = "sp < :time";
 const SPILLED_SEARCHED: &str = "pg <= :pages";
 
 /// One entry more. `list_append` keeps the journal in order; the set of ids is what `contains` looks into.
-const APPEND: &str = "SET av = av + :a, rs = rs + :r, vs = vs + :one, rv = rv + :one, ua = :now, \
+const APPEND: &str = "SET av = av + :a, hr = hr + :a, rs = rs + :r, vs = vs + :one, rv = rv + :one, ua = :now, \
                       re = list_append(re, :entry) ADD ids :ids";
 
 /// The oldest entry is still the one that was seen, so the stored page is the one to drop.
@@ -118,6 +118,16 @@ impl StockStore for DynamoStore {
         self.journal_pages_since(key, start).await
     }
 
+    async fn pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Page>, StoreError> {
+        self.journal_pages_before(key, version, until, limit).await
+    }
+
     async fn levels_of(
         &self,
         organization: &OrganizationId,
@@ -177,12 +187,6 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
         (":one".to_owned(), number(1)),
         (":now".to_owned(), number(entry.committed_at.as_millis())),
     ]);
-    if let (Some(needed), Some(on_backorder)) = (request.units_needed(), request.units_needed_on_backorder()) {
-        conditions.push("(av >= :needed OR (bo = :yes AND av >= :backorder))");
-        values.insert(":needed".to_owned(), number(needed));
-        values.insert(":backorder".to_owned(), number(on_backorder));
-        values.insert(":yes".to_owned(), AttributeValue::Bool(true));
-    }
     let (known, name, value) = match request.pages_max() {
         None => (NEWER_THAN_SPILLED, ":time", number(entry.time.as_millis())),
         Some(pages) => (SPILLED_SEARCHED, ":pages", number(pages)),
@@ -190,6 +194,7 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
     conditions.push(known);
     values.insert(name.to_owned(), value);
     let bounds = [
+        ("hr >= :needed", ":needed", request.units_needed().map(number)),
         ("av <= :amax", ":amax", request.available_max().map(number)),
         ("rs <= :rmax", ":rmax", request.reserved_max().map(number)),
         ("vs = :version", ":version", request.expected_version.map(number)),

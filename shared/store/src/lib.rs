@@ -9,6 +9,7 @@
 mod api_keys;
 mod aws;
 mod breakers;
+mod bulk_syncs;
 mod errors;
 mod keys;
 mod level_item;

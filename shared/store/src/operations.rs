@@ -1,6 +1,7 @@
 //! Idempotency records.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use evenstock_app::{IdempotencyStore, OperationClaim, OperationRecord, StoreError};
 use evenstock_domain::{OrganizationId, Timestamp};
@@ -10,10 +11,13 @@ use serde_bytes::ByteBuf;
 use crate::errors::corrupt;
 use crate::keys::{self, Key};
 use crate::level_item::item_name;
-use crate::table::{Attributes, DynamoStore, conditional, number, to_attributes};
+use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
 
 /// The key is unused, or its record has run out, deleted or not.
 const UNUSED: &str = "attribute_not_exists(pk) OR ex <= :now";
+
+/// The key is still this operation's, and nobody answered yet.
+const UNANSWERED: &str = "t = :time AND attribute_not_exists(an)";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct OperationItem {
@@ -31,6 +35,9 @@ struct OperationItem {
     ex: i64,
     /// When it may be deleted, seconds.
     x: i64,
+    /// The answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    an: Option<String>,
 }
 
 impl IdempotencyStore for DynamoStore {
@@ -45,6 +52,7 @@ impl IdempotencyStore for DynamoStore {
             t: record.time.as_millis(),
             ex: record.expires_at.as_millis(),
             x: record.expires_at.as_millis() / 1000 + 1,
+            an: record.answer.clone(),
         };
         let put = self
             .client
@@ -57,6 +65,32 @@ impl IdempotencyStore for DynamoStore {
         match conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)? {
             Ok(_) => Ok(OperationClaim::New),
             Err(known) => read(known.unwrap_or_default()).map(OperationClaim::Existing),
+        }
+    }
+
+    async fn keep_answer(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        time: Timestamp,
+        answer: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let Key { pk, sk } = keys::operation(organization, key);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .update_expression("SET an = :answer")
+            .condition_expression(UNANSWERED)
+            .expression_attribute_values(":answer", text(answer))
+            .expression_attribute_values(":time", number(time.as_millis()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match conditional!(update.send().await, UpdateItemError::ConditionalCheckFailedException)? {
+            Ok(_) => Ok(Some(answer.to_owned())),
+            Err(None) => Ok(None),
+            Err(Some(known)) => read(known).map(|record| record.answer.filter(|_| record.time == time)),
         }
     }
 }
@@ -72,6 +106,7 @@ fn read(attributes: Attributes) -> Result<OperationRecord, StoreError> {
             request_hash: item.h.as_slice().try_into().ok()?,
             time: Timestamp::from_millis(item.t).ok()?,
             expires_at: Timestamp::from_millis(item.ex).ok()?,
+            answer: item.an.clone(),
         })
     };
     parts().ok_or_else(|| corrupt(name, "not an idempotency record"))

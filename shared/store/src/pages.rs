@@ -56,6 +56,36 @@ impl DynamoStore {
     /// Newest first, until the search has what it needs.
     pub(crate) async fn journal_pages_since(&self, key: &LevelKey, start: Timestamp) -> Result<Vec<Page>, StoreError> {
         let mut search = PageSearch::new(start);
+        self.walk_back(key, Timestamp::MAX, |page| search.take(page)).await?;
+        Ok(search.finish())
+    }
+
+    /// Newest first, until there are `limit` that begin with a version up to `version`.
+    pub(crate) async fn journal_pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Page>, StoreError> {
+        let mut pages = Vec::new();
+        self.walk_back(key, until, |page| {
+            if page.first_version <= version && pages.len() < limit {
+                pages.push(page);
+            }
+            pages.len() >= limit
+        })
+        .await?;
+        Ok(pages)
+    }
+
+    /// Shows the pages begun by `until`, newest first, until `enough` says so.
+    async fn walk_back(
+        &self,
+        key: &LevelKey,
+        until: Timestamp,
+        mut enough: impl FnMut(Page) -> bool + Send,
+    ) -> Result<(), StoreError> {
         let mut from = None;
         for _ in 0..QUERIES_MAX {
             let query = self
@@ -65,19 +95,20 @@ impl DynamoStore {
                 .consistent_read(true)
                 .scan_index_forward(false)
                 .limit(QUERY_PAGES)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :pages)")
+                .key_condition_expression("pk = :pk AND sk BETWEEN :oldest AND :newest")
                 .expression_attribute_values(":pk", text(keys::sku_partition(&key.organization, &key.sku)))
-                .expression_attribute_values(":pages", text(keys::page_prefix(key)))
+                .expression_attribute_values(":oldest", text(keys::page_prefix(key)))
+                .expression_attribute_values(":newest", text(keys::last_page_until(key, until)))
                 .set_exclusive_start_key(from.take());
             let found = query.send().await.map_err(store_error)?;
             for attributes in found.items.unwrap_or_default() {
-                if search.take(read(key, attributes)?) {
-                    return Ok(search.finish());
+                if enough(read(key, attributes)?) {
+                    return Ok(());
                 }
             }
             match found.last_evaluated_key {
                 Some(key) => from = Some(key),
-                None => return Ok(search.finish()),
+                None => return Ok(()),
             }
         }
         Err(StoreError::exhausted(QUERIES_MAX))

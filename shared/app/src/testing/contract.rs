@@ -23,6 +23,7 @@ use evenstock_domain::{
 };
 use futures::future::join_all;
 
+pub use super::surface_contract::*;
 use crate::testing::FixedClock;
 use crate::{
     Answer, Appended, BreakerStore, Clock, Commit, IdempotencyStore, ListPosition, OperationClaim, OperationRecord,
@@ -42,7 +43,12 @@ macro_rules! store_contract {
             operation_is_claimed_once_until_it_expires, poll_runs_when_due, breaker_is_saved_by_one_of_many,
             redelivered_batch_of_a_hundred_counts_once, hundreds_of_observations_in_a_millisecond_lose_none,
             sixty_four_decrements_on_ten_apply_ten, sixty_four_updates_under_one_version_apply_one,
-            update_is_replayed_long_after_its_entry_left_the_level, concurrent_groups_lose_nothing, store_answers_a_ping
+            update_is_replayed_long_after_its_entry_left_the_level, concurrent_groups_lose_nothing, store_answers_a_ping,
+            safety_stock_is_kept_from_requests, policy_is_set_without_a_change_of_stock,
+            pages_before_a_version_come_newest_first, history_pages_back_through_everything_once,
+            level_is_created_by_one_of_many, creation_is_recognized_long_after,
+            answer_is_kept_once_and_expires_with_its_key, parts_of_a_sync_are_kept_until_it_expires,
+            bulk_sync_sets_what_was_seen_and_skips_the_rest, replacement_empties_what_nobody_named_or_changed
         );
     };
     (@each $make:path, $($name:ident),+) => {
@@ -56,15 +62,15 @@ macro_rules! store_contract {
     };
 }
 
-fn at(millis: i64) -> Timestamp {
+pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + millis).unwrap()
 }
 
-fn key(sku: &str, location: &str) -> LevelKey {
+pub(super) fn key(sku: &str, location: &str) -> LevelKey {
     level_key("org", sku, location)
 }
 
-fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
+pub(super) fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
     LevelKey {
         organization: OrganizationId::parse(organization).unwrap(),
         sku: Sku::parse(sku).unwrap(),
@@ -72,7 +78,7 @@ fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
     }
 }
 
-fn ids() -> EventIdKey {
+pub(super) fn ids() -> EventIdKey {
     EventIdKey::new(*b"0123456789abcdef")
 }
 
@@ -80,16 +86,16 @@ fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
     StockEvent { id: ids().event_id(name), time: at(millis), source: Source::api(), actor: ActorCode(7), body }
 }
 
-fn take(name: &str, millis: i64, units: i64) -> StockEvent {
+pub(super) fn take(name: &str, millis: i64, units: i64) -> StockEvent {
     event(name, millis, EventBody::Request { available: -units, reserved: 0, expected_version: None })
 }
 
-fn counted(name: &str, millis: i64, units: i64) -> StockEvent {
+pub(super) fn counted(name: &str, millis: i64, units: i64) -> StockEvent {
     let quantity = Quantity::new(units).unwrap();
     event(name, millis, EventBody::Count { quantity, means: Means::Available, sequence: 0 })
 }
 
-fn entry(n: u64) -> Entry {
+pub(super) fn entry(n: u64) -> Entry {
     Entry {
         id: EventId(n.to_be_bytes()),
         kind: EntryKind::Delta,
@@ -103,7 +109,7 @@ fn entry(n: u64) -> Entry {
     }
 }
 
-fn level_of(entries: u64) -> StockLevel {
+pub(super) fn level_of(entries: u64) -> StockLevel {
     StockLevel {
         available: entries as i64,
         version: entries,
@@ -113,12 +119,12 @@ fn level_of(entries: u64) -> StockLevel {
     }
 }
 
-async fn stock<S: StockStore>(store: &S, clock: &FixedClock, key: &LevelKey, units: i64) {
+pub(super) async fn stock<S: StockStore>(store: &S, clock: &FixedClock, key: &LevelKey, units: i64) {
     let result = apply_group(store, clock, key, &[counted("initial", 0, units)]).await;
     assert_eq!(result.outcomes, [Outcome::Applied]);
 }
 
-async fn loaded<S: StockStore>(store: &S, key: &LevelKey) -> Stored {
+pub(super) async fn loaded<S: StockStore>(store: &S, key: &LevelKey) -> Stored {
     store.load(key).await.unwrap().expect("the level exists")
 }
 
@@ -139,7 +145,11 @@ pub async fn level_reads_back_whole<S: StockStore>(store: &S) {
         shadows: [(shop.clone(), shadow)].into(),
         spilled_through: at(1),
         sources: vec![Source::api(), shop],
-        policy: Policy { allow_backorder: true },
+        policy: Policy {
+            allow_backorder: false,
+            low_stock: Some(Quantity::new(7).unwrap()),
+            safety_stock: Quantity::new(Quantity::MAX).unwrap(),
+        },
         ..level_of(20)
     };
     assert_eq!(store.commit(&key("a", "b"), None, &level).await.unwrap(), Commit::Committed);
@@ -219,7 +229,7 @@ pub async fn late_append_passes_only_if_all_that_was_spilled_was_searched<S: Sto
 
 pub async fn backorder_lets_an_append_through<S: StockStore>(store: &S) {
     let key = key("a", "b");
-    let level = StockLevel { policy: Policy { allow_backorder: true }, ..level_of(5) };
+    let level = StockLevel { policy: Policy { allow_backorder: true, ..Policy::default() }, ..level_of(5) };
     store.commit(&key, None, &level).await.unwrap();
     let most = evenstock_domain::BlindRequest::new(&take("r", 900, Quantity::MAX), at(950)).unwrap();
     assert!(
@@ -229,7 +239,7 @@ pub async fn backorder_lets_an_append_through<S: StockStore>(store: &S) {
     assert!(matches!(store.append(&key, &beyond).await.unwrap(), Appended::Refused(Some(_))));
 }
 
-fn page(number: u64) -> Page {
+pub(super) fn page(number: u64) -> Page {
     let first_version = number * PAGE_ENTRIES as u64 + 1;
     let entries = (first_version..first_version + PAGE_ENTRIES as u64).map(entry).collect();
     Page { first_version, entries, sources: vec![Source::api()] }
@@ -356,6 +366,7 @@ pub async fn operation_is_claimed_once_until_it_expires<S: IdempotencyStore>(sto
         request_hash: [hash; 32],
         time: at(millis),
         expires_at: at(millis + 1000),
+        answer: None,
     };
     let first = record("org", 0, 1);
     assert_eq!(store.claim(&first).await.unwrap(), OperationClaim::New);

@@ -105,6 +105,16 @@ impl<S: StockStore> StockStore for FaultyStore<S> {
         self.call("pages_since", self.inner.pages_since(key, start)).await
     }
 
+    async fn pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Page>, StoreError> {
+        self.call("pages_before", self.inner.pages_before(key, version, until, limit)).await
+    }
+
     async fn levels_of(
         &self,
         organization: &OrganizationId,
@@ -126,5 +136,15 @@ impl<S: StockStore> StockStore for FaultyStore<S> {
 impl<S: IdempotencyStore> IdempotencyStore for FaultyStore<S> {
     async fn claim(&self, record: &OperationRecord) -> Result<OperationClaim, StoreError> {
         self.call("claim", self.inner.claim(record)).await
+    }
+
+    async fn keep_answer(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        time: Timestamp,
+        answer: &str,
+    ) -> Result<Option<String>, StoreError> {
+        self.call("keep_answer", self.inner.keep_answer(organization, key, time, answer)).await
     }
 }

@@ -1,6 +1,6 @@
 //! The store in memory: the reference that the real one is held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenstock_domain::{
@@ -9,8 +9,8 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, Commit, IdempotencyStore, KeyStore, ListPage, ListPosition, OperationClaim,
-    OperationRecord, PollRun, PollStore, StockStore, StoreError, StoreProbe, Stored,
+    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, IdempotencyStore, KeyStore, ListPage,
+    ListPosition, OperationClaim, OperationRecord, PollRun, PollStore, StockStore, StoreError, StoreProbe, Stored,
 };
 
 #[derive(Debug, Default)]
@@ -30,6 +30,7 @@ struct State {
     polls: BTreeMap<Source, PollState>,
     breakers: BTreeMap<Source, (u64, Breaker)>,
     keys: BTreeMap<[u8; 32], ApiKey>,
+    syncs: BTreeMap<(OrganizationId, String), (BulkSync, BTreeMap<String, Vec<Sku>>)>,
     writes: u64,
 }
 
@@ -125,6 +126,20 @@ impl StockStore for MemoryStore {
         Ok(search.finish())
     }
 
+    async fn pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Page>, StoreError> {
+        let mut pages = self.state().pages.get(key).cloned().unwrap_or_default();
+        pages.retain(|page| page.first_version <= version && page.committed_at() <= until);
+        pages.sort_by_key(|page| core::cmp::Reverse((page.committed_at(), page.first_version)));
+        pages.truncate(limit);
+        Ok(pages)
+    }
+
     async fn levels_of(
         &self,
         organization: &OrganizationId,
@@ -169,6 +184,51 @@ impl IdempotencyStore for MemoryStore {
                 Ok(OperationClaim::New)
             }
         }
+    }
+
+    async fn keep_answer(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        time: Timestamp,
+        answer: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        let record = state.operations.get_mut(&(organization.clone(), key.to_owned()));
+        let ours = record.filter(|record| record.time == time);
+        Ok(ours.map(|record| record.answer.get_or_insert_with(|| answer.to_owned()).clone()))
+    }
+}
+
+impl BulkSyncStore for MemoryStore {
+    async fn begin_sync(&self, sync: &BulkSync) -> Result<BulkSync, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        let name = (sync.organization.clone(), sync.id.clone());
+        match state.syncs.get(&name) {
+            Some((known, _)) if known.expires_at > sync.started_at => Ok(known.clone()),
+            _ => {
+                state.syncs.insert(name, (sync.clone(), BTreeMap::new()));
+                Ok(sync.clone())
+            }
+        }
+    }
+
+    async fn add_part(&self, sync: &BulkSync, part: &str, products: &[Sku]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        if let Some((_, parts)) = state.syncs.get_mut(&(sync.organization.clone(), sync.id.clone())) {
+            parts.insert(part.to_owned(), products.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn named(&self, sync: &BulkSync, parts_max: usize) -> Result<Option<BTreeSet<Sku>>, StoreError> {
+        let state = self.state();
+        let parts = state.syncs.get(&(sync.organization.clone(), sync.id.clone())).map(|(_, parts)| parts);
+        let named = || parts.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect();
+        Ok((parts.map_or(0, BTreeMap::len) <= parts_max).then(named))
     }
 }
 

@@ -100,6 +100,16 @@ impl StockStore for BrokenStore {
         Ok(pages)
     }
 
+    async fn pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Page>, StoreError> {
+        self.inner.pages_before(key, version, until, limit).await
+    }
+
     async fn levels_of(
         &self,
         organization: &OrganizationId,
@@ -121,5 +131,15 @@ impl StockStore for BrokenStore {
 impl IdempotencyStore for BrokenStore {
     async fn claim(&self, record: &OperationRecord) -> Result<OperationClaim, StoreError> {
         self.inner.claim(record).await
+    }
+
+    async fn keep_answer(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        time: Timestamp,
+        answer: &str,
+    ) -> Result<Option<String>, StoreError> {
+        self.inner.keep_answer(organization, key, time, answer).await
     }
 }
