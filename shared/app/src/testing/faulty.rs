@@ -3,13 +3,14 @@
 
 use core::future::poll_fn;
 use core::task::Poll;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use evenstock_domain::{BlindRequest, LevelKey, LocationId, OrganizationId, Page, Sku, StockLevel, Timestamp};
 
 use crate::{
-    Appended, Commit, IdempotencyStore, ListPage, ListPosition, OperationClaim, OperationRecord, StockStore,
-    StoreError, Stored,
+    Appended, BulkSync, BulkSyncStore, Commit, IdempotencyStore, ListPage, ListPosition, OperationClaim,
+    OperationRecord, StockStore, StoreError, Stored,
 };
 
 /// What happens to one call.
@@ -146,5 +147,19 @@ impl<S: IdempotencyStore> IdempotencyStore for FaultyStore<S> {
         answer: &str,
     ) -> Result<Option<String>, StoreError> {
         self.call("keep_answer", self.inner.keep_answer(organization, key, time, answer)).await
+    }
+}
+
+impl<S: BulkSyncStore> BulkSyncStore for FaultyStore<S> {
+    async fn begin_sync(&self, sync: &BulkSync) -> Result<BulkSync, StoreError> {
+        self.call("begin_sync", self.inner.begin_sync(sync)).await
+    }
+
+    async fn add_part(&self, sync: &BulkSync, part: &str, products: &[Sku]) -> Result<(), StoreError> {
+        self.call("add_part", self.inner.add_part(sync, part, products)).await
+    }
+
+    async fn named(&self, sync: &BulkSync, parts_max: usize) -> Result<Option<BTreeSet<Sku>>, StoreError> {
+        self.call("named", self.inner.named(sync, parts_max)).await
     }
 }

@@ -82,6 +82,54 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field that must hold `true` or `false`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => self.refuse(name, "is required"),
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(_) => self.refuse(name, "must be true or false"),
+        }
+    }
+
+    /// A field that may be missing or `null`; when it is not, `read` reads it.
+    pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(&mut Self, &str) -> Option<T>) -> Option<Option<T>> {
+        if self.has(name) { read(self, name).map(Some) } else { Some(None) }
+    }
+
+    /// A field that must hold a list of at most `rows_max` objects, each read by `read`; what is wrong inside is named
+    /// like `updates[3].delta`.
+    pub fn rows<T>(
+        &mut self,
+        name: &str,
+        rows_max: usize,
+        mut read: impl FnMut(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let list = self.list(name)?;
+        if list.len() > rows_max {
+            return self.refuse(name, format_args!("must hold at most {rows_max}"));
+        }
+        let mut rows = Vec::with_capacity(list.len());
+        for (place, row) in list.iter().enumerate() {
+            let Some(object) = row.as_object() else {
+                self.refuse::<()>(&format!("{name}[{place}]"), "must be a JSON object");
+                continue;
+            };
+            let mut fields = Fields::of(object);
+            rows.extend(read(&mut fields));
+            let issues = fields.issues.into_iter();
+            self.issues.extend(issues.map(|FieldIssue { field, issue }| {
+                let field = format!("{name}[{place}].{field}");
+                FieldIssue { field, issue }
+            }));
+        }
+        (rows.len() == list.len()).then_some(rows)
+    }
+
+    /// Whether the field is there, be it `null`.
+    pub fn names(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
     /// Whether the field is there and not `null`.
     pub fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())

@@ -6,7 +6,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use evenstock_app::ListPosition;
 use evenstock_domain::{LocationId, OrganizationId, Sku};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::Sha256;
+
+/// The listing of levels.
+const LEVELS: &str = "levels";
 
 /// Bytes of the seal.
 const SEAL_BYTES: usize = 12;
@@ -32,34 +37,54 @@ impl CursorKey {
         Self(secret.into())
     }
 
-    /// Writes a position down.
+    /// Writes a position in the listing of levels down.
     pub fn seal(&self, organization: &OrganizationId, position: &ListPosition) -> String {
-        let (sku, location) = (position.sku.as_str(), position.location.as_str());
-        let text = serde_json::json!([sku, location]).to_string();
-        // HMAC takes keys of any length, so there always is one.
-        let seal = self.mac(organization, text.as_bytes()).map(|mac| mac.finalize().into_bytes());
-        let mut bytes: Vec<u8> = seal.into_iter().flatten().take(SEAL_BYTES).collect();
-        bytes.extend_from_slice(text.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        self.seal_position(organization, LEVELS, &(position.sku.as_str(), position.location.as_str()))
     }
 
-    /// Reads a position back.
+    /// Reads a position in the listing of levels back.
     ///
     /// # Errors
     /// [`InvalidCursor`] for anything that [`CursorKey::seal`] did not write for this organization.
     pub fn open(&self, organization: &OrganizationId, cursor: &str) -> Result<ListPosition, InvalidCursor> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
-        let (seal, text) = bytes.split_at_checked(SEAL_BYTES).ok_or(InvalidCursor)?;
-        self.mac(organization, text).ok_or(InvalidCursor)?.verify_truncated_left(seal).map_err(|_| InvalidCursor)?;
-        let (sku, location): (String, String) = serde_json::from_slice(text).map_err(|_| InvalidCursor)?;
+        let (sku, location): (String, String) = self.open_position(organization, LEVELS, cursor)?;
         let sku = Sku::parse(&sku).map_err(|_| InvalidCursor)?;
         let location = LocationId::parse(&location).map_err(|_| InvalidCursor)?;
         Ok(ListPosition { sku, location })
     }
 
-    fn mac(&self, organization: &OrganizationId, text: &[u8]) -> Option<Hmac<Sha256>> {
+    /// Writes a position in any listing down. The listing's name keeps its cursors apart from those of others.
+    pub fn seal_position(&self, organization: &OrganizationId, listing: &str, position: &impl Serialize) -> String {
+        let text = serde_json::to_string(position).unwrap_or_default();
+        // HMAC takes keys of any length, so there always is one.
+        let seal = self.mac(organization, listing, text.as_bytes()).map(|mac| mac.finalize().into_bytes());
+        let mut bytes: Vec<u8> = seal.into_iter().flatten().take(SEAL_BYTES).collect();
+        bytes.extend_from_slice(text.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a position in any listing back.
+    ///
+    /// # Errors
+    /// [`InvalidCursor`] for anything that [`CursorKey::seal_position`] did not write for this organization and listing.
+    pub fn open_position<T: DeserializeOwned>(
+        &self,
+        organization: &OrganizationId,
+        listing: &str,
+        cursor: &str,
+    ) -> Result<T, InvalidCursor> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
+        let (seal, text) = bytes.split_at_checked(SEAL_BYTES).ok_or(InvalidCursor)?;
+        let mac = self.mac(organization, listing, text).ok_or(InvalidCursor)?;
+        mac.verify_truncated_left(seal).map_err(|_| InvalidCursor)?;
+        serde_json::from_slice(text).map_err(|_| InvalidCursor)
+    }
+
+    fn mac(&self, organization: &OrganizationId, listing: &str, text: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).ok()?;
         mac.update(b"cursor\0");
+        mac.update(listing.as_bytes());
+        mac.update(b"\0");
         mac.update(organization.as_str().as_bytes());
         mac.update(b"\0");
         mac.update(text);
