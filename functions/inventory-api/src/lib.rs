@@ -1,7 +1,13 @@
-//! Reads and updates stock levels for shops and back offices (document 5 of the requirements).
+//! Reads and updates stock levels for shops and back offices (documents 3 and 5 of the requirements).
 
 mod gateway;
+mod history;
+mod keyed;
+mod policy;
+mod product;
 mod read;
+mod records;
+mod sync;
 mod update;
 mod wire;
 
@@ -9,8 +15,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
-use evenstock_app::{Clock, IdempotencyStore, Scope, StockStore};
+use axum::routing::{get, post, put};
+use evenstock_app::{BulkSyncStore, Clock, IdempotencyStore, Scope, StockStore};
 use evenstock_domain::EventIdKey;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
 
@@ -35,7 +41,7 @@ pub struct Inventory<S, C> {
 /// The function as an HTTP service.
 pub fn router<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + IdempotencyStore + 'static,
+    S: StockStore + IdempotencyStore + BulkSyncStore + 'static,
     C: Clock + 'static,
 {
     shell(routes(inventory, access))
@@ -46,16 +52,21 @@ where
 /// A SKU may hold a slash. Some gateways hand it over decoded, so the path's whole rest is the SKU.
 pub fn routes<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + IdempotencyStore + 'static,
+    S: StockStore + IdempotencyStore + BulkSyncStore + 'static,
     C: Clock + 'static,
 {
     let reads = Router::new()
         .route("/inventory", get(read::list::<S, C>))
         .route("/inventory/global/{*product}", get(read::everywhere::<S, C>))
-        .route("/inventory/{*product}", get(read::one::<S, C>))
+        .route("/inventory/{*product}", get(product::get::<S, C>))
+        .route("/api/inventory/stores/{storeId}/inventory/{*rest}", get(records::read::<S, C>))
         .with_state(Arc::clone(&inventory));
     let writes = Router::new()
         .route("/inventory/updates", post(update::update::<S, C>))
+        .route("/inventory/sync", post(sync::sync::<S, C>))
+        .route("/inventory/{*product}", put(product::put::<S, C>))
+        .route("/api/inventory", post(records::create::<S, C>))
+        .route("/api/inventory/stores/{storeId}/inventory/{*rest}", post(records::act::<S, C>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(inventory);
     require(reads, access, Scope::Read).merge(require(writes, access, Scope::Write))

@@ -5,22 +5,19 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json, Response};
 use evenstock_app::{
     Answer, Clock, IdempotencyStore, StockStore, Update, UpdateDeps, UpdateResult, update as apply_update,
 };
-use evenstock_domain::{Delta, LevelKey, LocationId, OutOfRange, Sku, StockLevel};
-use evenstock_runtime::http::{ApiError, Caller, CurrentLevel, Fields, JsonBody};
+use evenstock_domain::{Delta, LevelKey, LocationId, OutOfRange, Sku};
+use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody};
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::Inventory;
+use crate::keyed::{answered, header_key, key_reused, read_key, refusal, request_hash};
 use crate::wire::UpdatedBody;
-
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Updates of one request.
 const UPDATES_MAX: usize = 100;
@@ -45,11 +42,7 @@ pub(crate) async fn update<S: StockStore + IdempotencyStore, C: Clock>(
     let (location, read) = fields.finish((location, read))?;
     let asked = read.into_update(&caller, location);
     let (updated, replayed) = apply(&inventory, &asked).await?;
-    let mut response = Json(updated).into_response();
-    if replayed {
-        response.headers_mut().insert(REPLAYED.clone(), axum::http::HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(answered(updated, replayed))
 }
 
 async fn batch<S: StockStore + IdempotencyStore, C: Clock>(
@@ -155,30 +148,17 @@ fn read_update(fields: &mut Fields<'_>, header: Option<String>) -> Option<ReadUp
     Some(ReadUpdate { sku: sku?, delta: delta?, version: version?, idempotency_key: idempotency_key? })
 }
 
-fn read_key(key: &str) -> Result<String, &'static str> {
-    if (1..=255).contains(&key.chars().count()) { Ok(key.to_owned()) } else { Err("must be 1 to 255 characters") }
-}
-
-fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else {
-        return Ok(None);
-    };
-    let text = value.to_str().map_err(|_| "must be printable");
-    text.and_then(read_key).map(Some).map_err(|issue| ApiError::bad_field("Idempotency-Key", issue))
-}
-
 impl ReadUpdate {
     /// The key is bound to what is asked for, not to how it was written down.
     fn into_update(self, caller: &Caller, location: LocationId) -> Update {
         let Self { sku, delta, version, idempotency_key } = self;
-        let canonical =
-            json!(["POST /inventory/updates", sku.as_str(), location.as_str(), delta.get(), version]).to_string();
+        let canonical = json!(["POST /inventory/updates", sku.as_str(), location.as_str(), delta.get(), version]);
         Update {
             key: LevelKey { organization: caller.organization.clone(), sku, location },
             delta,
             version,
             idempotency_key,
-            request_hash: Sha256::digest(canonical.as_bytes()).into(),
+            request_hash: request_hash(&canonical),
             actor: caller.key.actor(),
         }
     }
@@ -190,9 +170,7 @@ async fn apply<S: StockStore + IdempotencyStore, C: Clock>(
 ) -> Result<(UpdatedBody, bool), ApiError> {
     let deps = UpdateDeps { store: &*inventory.store, clock: &inventory.clock, ids: &inventory.ids };
     match apply_update(deps, asked).await? {
-        UpdateResult::KeyReused => {
-            Err(ApiError::unprocessable("the idempotency key was used for another request", None))
-        }
+        UpdateResult::KeyReused => Err(key_reused()),
         UpdateResult::Settled { settled, replayed } => match settled.answer {
             Answer::Applied(placed) => {
                 let at = placed.entry.committed_at;
@@ -200,16 +178,5 @@ async fn apply<S: StockStore + IdempotencyStore, C: Clock>(
             }
             refused => Err(refusal(&refused, &settled.level)),
         },
-    }
-}
-
-fn refusal(answer: &Answer, level: &StockLevel) -> ApiError {
-    let current = Some(CurrentLevel { available: level.sellable(), version: level.version });
-    match answer {
-        Answer::VersionConflict => ApiError::conflict("the level has another version", current),
-        Answer::Insufficient => ApiError::unprocessable("not enough stock", current),
-        Answer::Rejected(reason) => ApiError::unprocessable(format!("refused: {reason}"), current),
-        // Applied answers do not come here.
-        Answer::Applied(_) => ApiError::unprocessable("refused", current),
     }
 }
