@@ -22,6 +22,9 @@ struct PollState {
     job: String,
 }
 
+/// Products by the part that named them.
+type Parts = BTreeMap<String, Vec<Sku>>;
+
 #[derive(Debug, Default)]
 struct State {
     levels: BTreeMap<LevelKey, Stored>,
@@ -30,7 +33,7 @@ struct State {
     polls: BTreeMap<Source, PollState>,
     breakers: BTreeMap<Source, (u64, Breaker)>,
     keys: BTreeMap<[u8; 32], ApiKey>,
-    syncs: BTreeMap<(OrganizationId, String), (BulkSync, BTreeMap<String, Vec<Sku>>)>,
+    syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     writes: u64,
 }
 

@@ -2,7 +2,6 @@
 #![expect(
     missing_docs,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::indexing_slicing,
