@@ -1,8 +1,8 @@
 //! Creating a level, which only one of many callers does.
 
 use evenstock_domain::{
-    ActorCode, EventBody, EventId, EventIdKey, LevelKey, Means, Outcome, Past, Placed, Quantity, Source, StockEvent,
-    StockLevel, Timestamp,
+    ActorCode, EventBody, EventId, EventIdKey, LevelKey, Means, OWN_CLOCK_MARGIN_MS, Outcome, Past, Placed, Quantity,
+    Source, StockEvent, StockLevel, Timestamp,
 };
 
 use crate::apply::{Step, settle};
@@ -103,7 +103,8 @@ async fn first_change<S: StockStore>(
     let past = if level.first_recent_version() <= 1 || time > level.spilled_through {
         Past::none()
     } else {
-        Past::reaching(time, store.pages_since(key, Past::search_start(time)).await?)
+        let start = time.plus_millis(-OWN_CLOCK_MARGIN_MS);
+        Past::reaching(start, store.pages_since(key, start).await?)
     };
     Ok(level.find(id, &past).filter(|placed| placed.version == 1))
 }

@@ -62,6 +62,16 @@ impl<S: StockStore> StockStore for Counted<S> {
         self.read().pages_since(key, start).await
     }
 
+    async fn pages_before(
+        &self,
+        key: &LevelKey,
+        version: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Page>, StoreError> {
+        self.read().pages_before(key, version, until, limit).await
+    }
+
     async fn levels_of(
         &self,
         organization: &OrganizationId,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use evenstock_app::testing::{Fault, FaultyStore};
-use evenstock_app::{Answer, Clock, StockStore, Update, UpdateDeps, UpdateResult, apply_group, update};
+use evenstock_app::{Answer, Clock, StockStore, StoreError, Update, UpdateDeps, UpdateResult, apply_group, update};
 use evenstock_domain::{
     ActorCode, Delta, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Outcome, Quantity, Sku,
     Source, StockEvent, Timestamp,
@@ -87,6 +87,8 @@ pub(crate) struct World {
     key: LevelKey,
     due: Vec<(i64, Due)>,
     answers: Arc<Mutex<Answers>>,
+    /// A failure that no later try would mend.
+    broken: Arc<Mutex<Option<String>>>,
     /// Whether events go on for hours.
     long: bool,
     /// What each idempotency key asks for.
@@ -134,6 +136,7 @@ impl World {
             key,
             due: Vec::new(),
             answers: Arc::default(),
+            broken: Arc::default(),
             long: false,
             units: BTreeMap::new(),
             facts: Vec::new(),
@@ -215,6 +218,9 @@ impl World {
     pub(crate) fn run(mut self) -> Result<(), Hole> {
         let mut running: Vec<(i64, Process)> = Vec::new();
         for _ in 0..200_000 {
+            if let Some(broken) = self.broken.lock().unwrap().take() {
+                return Err(Hole(broken));
+            }
             if self.due.is_empty() && running.is_empty() {
                 return self.settle();
             }
@@ -268,7 +274,12 @@ impl World {
                     }
                 }
                 let events = batch.clone();
-                let work = async move { apply_group(&*store, &clock, &key, &events).await.outcomes };
+                let broken = Arc::clone(&self.broken);
+                let work = async move {
+                    let result = apply_group(&*store, &clock, &key, &events).await;
+                    note(&broken, result.failure);
+                    result.outcomes
+                };
                 Process::Batch(batch, Box::pin(work))
             }
             Due::Request(name) => {
@@ -293,6 +304,12 @@ impl World {
         let level = level.ok_or_else(|| Hole("the level is gone".to_owned()))?.level;
         let answers = self.answers.lock().unwrap().clone();
         audit(&level, memory.pages(&self.key), &self.facts, &answers)
+    }
+}
+
+fn note(broken: &Mutex<Option<String>>, failure: Option<StoreError>) {
+    if let Some(error) = failure.filter(|error| !error.is_passing()) {
+        *broken.lock().unwrap() = Some(error.to_string());
     }
 }
 
