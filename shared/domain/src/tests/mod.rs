@@ -67,8 +67,11 @@ impl Ledger {
                 self.pages.push(page);
                 level.drop_page();
             }
-            let past = Past::needed(&level, rest).map_or(Past::none(), |start| self.past(start));
-            assert!(past.adjoins(&level));
+            let past = Past::needed(&level, rest).map_or(Past::none(), |start| {
+                let past = self.past(start);
+                assert!(past.adjoins(&level));
+                past
+            });
             let decision = decide(&level, rest, &past, self.now);
             assert!(!decision.outcomes.is_empty(), "a decision makes progress");
             outcomes.extend(decision.outcomes);
