@@ -63,7 +63,8 @@ pub struct LevelItem {
     /// Safety stock.
     #[serde(default, skip_serializing_if = "is_zero")]
     ss: i64,
-    /// Headroom: available above the policy's floor. A condition cannot calculate, so each write keeps it.
+    /// Headroom: available above the policy's floor. A condition cannot calculate, so each write keeps it. Never read.
+    #[serde(default)]
     hr: i64,
 }
 

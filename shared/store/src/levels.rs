@@ -23,8 +23,9 @@ const UNCHANGED: &str = "rv = :rev";
 /// Nobody created the level.
 const ABSENT: &str = "attribute_not_exists(pk)";
 
-/// What every blind append asks: the layout is ours, and the entry is new and fits.
-const APPENDABLE: &str = "v = :v AND size(re) < :room AND NOT contains(ids, :id)";
+/// What every blind append asks: the layout is ours, also where it grew, and the entry is new and fits. An item from
+/// before headroom was kept gets it when it is written whole.
+const APPENDABLE: &str = "v = :v AND attribute_exists(hr) AND size(re) < :room AND NOT contains(ids, :id)";
 
 /// Its repetition would be found in the level itself, because everything that was spilled is older.
 const NEWER_THAN_SPILLED: &str = "sp < :time";

@@ -84,6 +84,22 @@ async fn unreadable_level_is_an_error_and_never_absent() {
 }
 
 #[tokio::test]
+async fn level_from_before_headroom_was_kept_is_sold_from_all_the_same() {
+    for units in [3, -3] {
+        let emulated = stocked(7).await;
+        let update = emulated.client.update_item().table_name(TABLE).update_expression("REMOVE hr");
+        let update = update.key("pk", AttributeValue::S("org#S#sku".to_owned()));
+        update.key("sk", AttributeValue::S("L#main".to_owned())).send().await.unwrap();
+        let clock = FixedClock::at(now());
+        for name in ["first", "second"] {
+            let settled = request(&emulated.store, &clock, &key(), &take(name, units)).await.unwrap();
+            assert!(matches!(settled.answer, Answer::Applied(_)), "{settled:?}");
+        }
+        assert_eq!(emulated.store.load(&key()).await.unwrap().unwrap().level.available, 7 - 2 * units);
+    }
+}
+
+#[tokio::test]
 async fn missing_journal_page_is_an_error_and_never_a_fresh_event() {
     let emulated = fresh().await;
     let clock = FixedClock::at(now());
