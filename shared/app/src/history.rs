@@ -1,6 +1,6 @@
 //! A level's journal, newest change first, from its item and its pages.
 
-use evenstock_domain::{Entry, LevelKey, PAGE_ENTRIES, Page, SEARCH_MARGIN_MS, Source, StockLevel, Timestamp};
+use evenstock_domain::{Entry, LevelKey, OWN_CLOCK_MARGIN_MS, PAGE_ENTRIES, Page, Source, StockLevel, Timestamp};
 
 use crate::{StockStore, StoreError};
 
@@ -62,7 +62,7 @@ pub async fn history<S: StockStore>(
     walk.take(level.first_recent_version(), &level.recent);
     if walk.wants_more() {
         let missing = limit.saturating_sub(walk.items.len()) / PAGE_ENTRIES + 2;
-        let until = walk.at.time.plus_millis(SEARCH_MARGIN_MS);
+        let until = walk.at.time.plus_millis(OWN_CLOCK_MARGIN_MS);
         let wanted = missing.saturating_add(PAGES_SPARE);
         let mut pages = store.pages_before(key, walk.at.version, until, wanted).await?;
         let all = pages.len() < wanted;

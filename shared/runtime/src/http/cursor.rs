@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn cursor_is_bound_to_its_listing() {
+        let us = organization("us");
+        let sealed = key().seal_position(&us, "history", &("SKU-1", "main"));
+        assert_eq!(key().open(&us, &sealed), Err(InvalidCursor));
+        let read: Result<(String, String), _> = key().open_position(&us, "history", &sealed);
+        assert_eq!(read, Ok(("SKU-1".to_owned(), "main".to_owned())));
+        assert_eq!(key().open_position::<(String, u64)>(&us, "history", &sealed), Err(InvalidCursor), "another shape");
+    }
+
+    #[test]
     fn text_that_was_never_a_cursor_is_refused() {
         for text in ["", "A", "AAAA", "SKU-1", "%%%", "AAAAAAAAAAAAAAAAAAAAAAAAAAAA", "🦀"] {
             assert_eq!(key().open(&organization("us"), text), Err(InvalidCursor), "{text}");
