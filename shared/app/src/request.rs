@@ -113,7 +113,8 @@ async fn attempt_once<S: StockStore, C: Clock>(
         let current = store.load(key).await?;
         return by_decision(store, clock, key, event, current).await;
     };
-    blind.absent_through = tries.absent_through.take();
+    // Kept over a try whose outcome is unknown: had it been done, it would stand behind what was searched.
+    blind.absent_through = tries.absent_through;
     match store.append(key, &blind).await? {
         Appended::Applied(stored) => {
             // The one writer that goes past a page's worth spills it, so that the newest entry stays. When it dies here,
