@@ -15,6 +15,8 @@ pub enum EntryKind {
     Delta,
     /// The end of a reservation.
     Settlement,
+    /// No effect: keeps a reservation that was given up from being made late, by standing under its id.
+    Void,
     /// An authority's count, with the number that it stated.
     Count {
         /// What was counted.

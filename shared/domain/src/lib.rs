@@ -17,6 +17,7 @@ mod level;
 mod observe;
 mod past;
 mod quantity;
+mod reservation;
 mod time;
 
 pub use blind::BlindRequest;
@@ -24,11 +25,14 @@ pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
-pub use ids::{InvalidId, LevelKey, LocationId, OrganizationId, Sku, Source, StoreId};
+pub use ids::{InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
 pub use journal::{ActorCode, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use past::Past;
 pub use quantity::{Delta, OutOfRange, Quantity};
+pub use reservation::{
+    DUE_BUCKETS, InvalidLines, LINES_MAX, Line, Reservation, ReservationState, TTL_SECONDS_MAX, Transition, sum_lines,
+};
 pub use time::{InvalidTime, Timestamp};
 
 /// Entries that a full journal page holds; pages are exactly versions `16k + 1 ..= 16k + 16`.

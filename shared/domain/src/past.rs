@@ -31,7 +31,7 @@ impl Past {
     /// How far back the pages must reach before these events can be decided on this level; `None` when the level alone
     /// tells.
     pub fn needed(level: &StockLevel, events: &[StockEvent]) -> Option<Timestamp> {
-        events.iter().filter(|event| needs_past(level, event)).map(|event| event.time).min()
+        events.iter().filter(|event| needs_past(level, event)).map(StockEvent::looks_back_to).min()
     }
 
     /// Whether these pages reach back far enough to decide an event of this time.
@@ -66,11 +66,11 @@ impl Past {
 
 /// Deltas that a count contains and observations that are stale need no search: their outcome does not depend on it.
 fn needs_past(level: &StockLevel, event: &StockEvent) -> bool {
-    event.time <= level.spilled_through
+    event.looks_back_to() <= level.spilled_through
         && match event.body {
             EventBody::Delta(_) => level.observed.as_ref().is_none_or(|observed| event.time > observed.time),
             EventBody::Count { .. } => level.observed.as_ref().is_none_or(|observed| event.time >= observed.time),
             EventBody::Merged { .. } => !level.shadows.contains_key(&event.source),
-            EventBody::Request { .. } | EventBody::Settlement { .. } => true,
+            EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => true,
         }
 }
