@@ -14,6 +14,7 @@ mod event;
 mod ids;
 mod journal;
 mod level;
+mod line;
 mod observe;
 mod past;
 mod quantity;
@@ -28,11 +29,10 @@ pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use ids::{InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
 pub use journal::{ActorCode, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
+pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};
 pub use past::Past;
 pub use quantity::{Delta, OutOfRange, Quantity};
-pub use reservation::{
-    DUE_BUCKETS, InvalidLines, LINES_MAX, Line, Reservation, ReservationState, TTL_SECONDS_MAX, Transition, sum_lines,
-};
+pub use reservation::{DUE_BUCKETS, Reservation, ReservationState, TTL_SECONDS_MAX, Transition};
 pub use time::{InvalidTime, Timestamp};
 
 /// Entries that a full journal page holds; pages are exactly versions `16k + 1 ..= 16k + 16`.

@@ -4,17 +4,12 @@
 //! write; each event has an id of its own, so the levels may follow as often as somebody likes. Must not know how
 //! either is stored.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ActorCode, EventBody, EventIdKey, LevelKey, LocationId, OrderId, OrganizationId, Quantity, ReservationId, Sku,
-    Source, StockEvent, Timestamp,
+    ActorCode, EventBody, EventIdKey, LevelKey, Line, OrderId, OrganizationId, ReservationId, Source, StockEvent,
+    Timestamp,
 };
-
-/// Lines of a reservation, at most.
-pub const LINES_MAX: usize = 50;
 
 /// The longest time that units may be held without an extension, in seconds: 30 days.
 pub const TTL_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
@@ -25,48 +20,6 @@ pub const DUE_BUCKETS: u8 = 16;
 /// How long a reservation may be in the making, in milliseconds: twice the longest function timeout. Its maker is gone
 /// by then, or will find out that it came too late.
 const PENDING_MAX_MS: i64 = 2 * 60 * 1000;
-
-/// Units of one level.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The product.
-    pub sku: Sku,
-    /// The place.
-    pub location: LocationId,
-    /// How many, at least 1.
-    pub units: i64,
-}
-
-/// Why lines cannot be reserved together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidLines {
-    /// None, or more than [`LINES_MAX`].
-    #[error("must hold 1 to {LINES_MAX} lines")]
-    Count,
-    /// A line, or the lines of one level together, without units or with too many.
-    #[error("must ask for 1 to 2147483647 units of each product at each place")]
-    Units,
-}
-
-/// Sums the lines of each level, in the order of their first lines.
-///
-/// # Errors
-/// [`InvalidLines`] when there are too many or too few lines or units.
-pub fn sum_lines(lines: Vec<Line>) -> Result<Vec<Line>, InvalidLines> {
-    if !(1..=LINES_MAX).contains(&lines.len()) {
-        return Err(InvalidLines::Count);
-    }
-    let mut places = BTreeMap::new();
-    let mut sums: Vec<Line> = Vec::new();
-    for line in lines {
-        let place = *places.entry((line.sku.clone(), line.location.clone())).or_insert(sums.len());
-        match sums.get_mut(place) {
-            Some(sum) => sum.units = sum.units.saturating_add(line.units.max(0)),
-            None => sums.push(line),
-        }
-    }
-    if sums.iter().all(|line| (1..=Quantity::MAX).contains(&line.units)) { Ok(sums) } else { Err(InvalidLines::Units) }
-}
 
 /// Where a reservation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +222,7 @@ impl Reservation {
     }
 
     fn ended(&self, state: ReservationState, now: Timestamp, actor: ActorCode) -> Transition {
-        self.moved(|next| (next.state, next.settled_at, next.actor) = (state, Some(now), actor))
+        self.moved(|next| (next.state, next.settled_at, next.actor) = (state, Some(now.max(self.created_at)), actor))
     }
 
     /// The requests that reserve its lines, in order.

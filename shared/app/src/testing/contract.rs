@@ -8,8 +8,8 @@
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::indexing_slicing,
-    clippy::cast_possible_wrap,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "these functions are test bodies"
 )]

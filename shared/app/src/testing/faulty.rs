@@ -5,11 +5,13 @@ use core::future::poll_fn;
 use core::task::Poll;
 use std::sync::{Mutex, PoisonError};
 
-use evenstock_domain::{BlindRequest, LevelKey, LocationId, OrganizationId, Page, Sku, StockLevel, Timestamp};
+use evenstock_domain::{
+    BlindRequest, LevelKey, LocationId, OrganizationId, Page, Reservation, ReservationId, Sku, StockLevel, Timestamp,
+};
 
 use crate::{
-    Appended, Commit, IdempotencyStore, ListPage, ListPosition, OperationClaim, OperationRecord, StockStore,
-    StoreError, Stored,
+    Appended, Commit, DuePage, DueReservation, IdempotencyStore, ListPage, ListPosition, OperationClaim,
+    OperationRecord, ReservationStore, ReservationWrite, StockStore, StoreError, Stored, StoredReservation,
 };
 
 /// What happens to one call.
@@ -120,6 +122,34 @@ impl<S: StockStore> StockStore for FaultyStore<S> {
         limit: u32,
     ) -> Result<ListPage, StoreError> {
         self.call("list", self.inner.list(organization, after, limit)).await
+    }
+}
+
+impl<S: ReservationStore> ReservationStore for FaultyStore<S> {
+    async fn load_reservation(
+        &self,
+        organization: &OrganizationId,
+        id: &ReservationId,
+    ) -> Result<Option<StoredReservation>, StoreError> {
+        self.call("load_reservation", self.inner.load_reservation(organization, id)).await
+    }
+
+    async fn save_reservation(
+        &self,
+        expected: Option<u64>,
+        reservation: &Reservation,
+    ) -> Result<ReservationWrite, StoreError> {
+        self.call("save_reservation", self.inner.save_reservation(expected, reservation)).await
+    }
+
+    async fn due_reservations(
+        &self,
+        bucket: u8,
+        now: Timestamp,
+        limit: u32,
+        after: Option<&DueReservation>,
+    ) -> Result<DuePage, StoreError> {
+        self.call("due_reservations", self.inner.due_reservations(bucket, now, limit, after)).await
     }
 }
 
