@@ -24,6 +24,7 @@ use evenstock_domain::{
 use futures::future::join_all;
 
 use crate::testing::FixedClock;
+pub use crate::testing::reservation_contract::*;
 use crate::{
     Answer, Appended, BreakerStore, Clock, Commit, IdempotencyStore, ListPosition, OperationClaim, OperationRecord,
     PollStore, StockStore, StoreProbe, Stored, Update, UpdateDeps, UpdateResult, apply_group, request, update,
@@ -42,7 +43,11 @@ macro_rules! store_contract {
             operation_is_claimed_once_until_it_expires, poll_runs_when_due, breaker_is_saved_by_one_of_many,
             redelivered_batch_of_a_hundred_counts_once, hundreds_of_observations_in_a_millisecond_lose_none,
             sixty_four_decrements_on_ten_apply_ten, sixty_four_updates_under_one_version_apply_one,
-            update_is_replayed_long_after_its_entry_left_the_level, concurrent_groups_lose_nothing, store_answers_a_ping
+            update_is_replayed_long_after_its_entry_left_the_level, concurrent_groups_lose_nothing, store_answers_a_ping,
+            reservation_reads_back_whole, reservation_is_written_under_its_rev, due_reservations_page_through_once,
+            settled_reservation_is_due_no_more, sixty_four_reservations_of_ten_hold_ten,
+            reservation_holds_all_lines_or_none, keyed_reservation_is_made_once_and_replayed,
+            ended_reservation_gives_back_once, sweep_ends_what_ran_out
         );
     };
     (@each $make:path, $($name:ident),+) => {
@@ -56,15 +61,15 @@ macro_rules! store_contract {
     };
 }
 
-fn at(millis: i64) -> Timestamp {
+pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + millis).unwrap()
 }
 
-fn key(sku: &str, location: &str) -> LevelKey {
+pub(super) fn key(sku: &str, location: &str) -> LevelKey {
     level_key("org", sku, location)
 }
 
-fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
+pub(super) fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
     LevelKey {
         organization: OrganizationId::parse(organization).unwrap(),
         sku: Sku::parse(sku).unwrap(),
@@ -72,7 +77,7 @@ fn level_key(organization: &str, sku: &str, location: &str) -> LevelKey {
     }
 }
 
-fn ids() -> EventIdKey {
+pub(super) fn ids() -> EventIdKey {
     EventIdKey::new(*b"0123456789abcdef")
 }
 
@@ -84,7 +89,7 @@ fn take(name: &str, millis: i64, units: i64) -> StockEvent {
     event(name, millis, EventBody::Request { available: -units, reserved: 0, expected_version: None })
 }
 
-fn counted(name: &str, millis: i64, units: i64) -> StockEvent {
+pub(super) fn counted(name: &str, millis: i64, units: i64) -> StockEvent {
     let quantity = Quantity::new(units).unwrap();
     event(name, millis, EventBody::Count { quantity, means: Means::Available, sequence: 0 })
 }
@@ -113,12 +118,12 @@ fn level_of(entries: u64) -> StockLevel {
     }
 }
 
-async fn stock<S: StockStore>(store: &S, clock: &FixedClock, key: &LevelKey, units: i64) {
+pub(super) async fn stock<S: StockStore>(store: &S, clock: &FixedClock, key: &LevelKey, units: i64) {
     let result = apply_group(store, clock, key, &[counted("initial", 0, units)]).await;
     assert_eq!(result.outcomes, [Outcome::Applied]);
 }
 
-async fn loaded<S: StockStore>(store: &S, key: &LevelKey) -> Stored {
+pub(super) async fn loaded<S: StockStore>(store: &S, key: &LevelKey) -> Stored {
     store.load(key).await.unwrap().expect("the level exists")
 }
 

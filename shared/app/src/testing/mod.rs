@@ -4,6 +4,7 @@ pub mod contract;
 mod fakes;
 mod faulty;
 mod memory;
+mod reservation_contract;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};
