@@ -1,6 +1,8 @@
 //! Reads and updates stock levels for shops and back offices (document 5 of the requirements).
 
 mod read;
+mod reservations;
+mod reserve;
 mod update;
 mod wire;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use evenstock_app::{Clock, IdempotencyStore, Scope, StockStore};
+use evenstock_app::{Clock, IdempotencyStore, ReservationStore, Scope, StockStore};
 use evenstock_domain::EventIdKey;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
 
@@ -19,7 +21,7 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Inventory<S, C> {
-    /// Levels and idempotency records.
+    /// Levels, reservations and idempotency records.
     pub store: Arc<S>,
     /// Time.
     pub clock: C,
@@ -32,7 +34,7 @@ pub struct Inventory<S, C> {
 /// The function as an HTTP service.
 pub fn router<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + IdempotencyStore + 'static,
+    S: StockStore + IdempotencyStore + ReservationStore + 'static,
     C: Clock + 'static,
 {
     shell(routes(inventory, access))
@@ -43,17 +45,26 @@ where
 /// A SKU may hold a slash. Some gateways hand it over decoded, so the path's whole rest is the SKU.
 pub fn routes<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + IdempotencyStore + 'static,
+    S: StockStore + IdempotencyStore + ReservationStore + 'static,
     C: Clock + 'static,
 {
     let reads = Router::new()
         .route("/inventory", get(read::list::<S, C>))
         .route("/inventory/global/{*product}", get(read::everywhere::<S, C>))
         .route("/inventory/{*product}", get(read::one::<S, C>))
+        .route("/reservations/{id}", get(reservations::read::<S, C>))
         .with_state(Arc::clone(&inventory));
     let writes = Router::new()
         .route("/inventory/updates", post(update::update::<S, C>))
+        .route("/api/inventory/stores/{storeId}/inventory/{sku}/reserve", post(reserve::reserve_one::<S, C>))
+        .route("/reservations", post(reservations::create::<S, C>))
+        .route("/reservations/{id}/release", post(reservations::release::<S, C>))
+        .route("/reservations/{id}/fulfil", post(reservations::fulfil::<S, C>))
+        .route("/reservations/{id}/extend", post(reservations::extend::<S, C>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(inventory);
     require(reads, access, Scope::Read).merge(require(writes, access, Scope::Write))
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use crate::Inventory;
 use crate::wire::UpdatedBody;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Updates of one request.
 const UPDATES_MAX: usize = 100;
@@ -159,7 +159,7 @@ fn read_key(key: &str) -> Result<String, &'static str> {
     if (1..=255).contains(&key.chars().count()) { Ok(key.to_owned()) } else { Err("must be 1 to 255 characters") }
 }
 
-fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(crate) fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
@@ -203,7 +203,7 @@ async fn apply<S: StockStore + IdempotencyStore, C: Clock>(
     }
 }
 
-fn refusal(answer: &Answer, level: &StockLevel) -> ApiError {
+pub(crate) fn refusal(answer: &Answer, level: &StockLevel) -> ApiError {
     let current = Some(CurrentLevel { available: level.sellable(), version: level.version });
     match answer {
         Answer::VersionConflict => ApiError::conflict("the level has another version", current),
