@@ -1,6 +1,7 @@
 //! Reads and updates stock levels for shops and back offices (document 5 of the requirements).
 
 mod read;
+mod reservation_wire;
 mod reservations;
 mod reserve;
 mod update;

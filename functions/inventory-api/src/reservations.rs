@@ -21,56 +21,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::Inventory;
+use crate::reservation_wire::{ReservationBody, line_bodies};
 use crate::update::{REPLAYED, header_key};
 
 /// How long units are held unless the caller says otherwise, in seconds.
 const TTL_SECONDS_DEFAULT: i64 = 900;
 
 type Shared<S, C> = State<Arc<Inventory<S, C>>>;
-
-/// A line as callers see it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LineBody {
-    sku: String,
-    store_id: String,
-    qty: i64,
-}
-
-/// A reservation as it stands.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReservationBody {
-    reservation_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order_id: Option<String>,
-    state: &'static str,
-    created_at: String,
-    expires_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    settled_at: Option<String>,
-    lines: Vec<LineBody>,
-}
-
-fn line_bodies(reservation: &Reservation) -> Vec<LineBody> {
-    let line =
-        |line: &Line| LineBody { sku: line.sku.to_string(), store_id: line.location.to_string(), qty: line.units };
-    reservation.lines.iter().map(line).collect()
-}
-
-impl ReservationBody {
-    fn new(reservation: &Reservation) -> Self {
-        Self {
-            reservation_id: reservation.id.to_string(),
-            order_id: reservation.order_id.as_ref().map(ToString::to_string),
-            state: reservation.state.as_str(),
-            created_at: reservation.created_at.to_string(),
-            expires_at: reservation.expires_at.to_string(),
-            settled_at: reservation.settled_at.map(|at| at.to_string()),
-            lines: line_bodies(reservation),
-        }
-    }
-}
 
 /// `POST /reservations`: all lines or none.
 pub(crate) async fn create<S, C>(
@@ -125,7 +82,8 @@ pub(crate) async fn read<S: ReservationStore, C>(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = read_path("reservationId", &id, ReservationId::parse)?;
-    let stored = inventory.store.load_reservation(&caller.organization, &id).await?.ok_or_else(unknown)?;
+    let stored = inventory.store.load_reservation(&caller.organization, &id).await?;
+    let stored = stored.filter(|stored| !stored.reservation.was_refused()).ok_or_else(unknown)?;
     Ok(Json(ReservationBody::new(&stored.reservation)).into_response())
 }
 

@@ -112,6 +112,12 @@ where
         {
             SettleAnswer::Settled { result: SettleResult::Settled { reservation, repeated: true }, replayed: true }
         }
+        // It may yet be begun again: nobody was told that it exists.
+        (SettleResult::Settled { reservation, .. } | SettleResult::Conflict { reservation, .. }, _)
+            if reservation.was_refused() =>
+        {
+            SettleAnswer::Settled { result: SettleResult::Unknown, replayed: false }
+        }
         (result, _) => {
             let replayed = known && matches!(result, SettleResult::Settled { repeated: true, .. });
             SettleAnswer::Settled { result, replayed }

@@ -139,6 +139,11 @@ impl Reservation {
         }
     }
 
+    /// Whether it came to its end without ever being held, so that it may be begun again.
+    pub fn was_refused(&self) -> bool {
+        self.state == ReservationState::Released && self.held_at.is_none()
+    }
+
     /// All units are held.
     pub fn hold(&self, now: Timestamp) -> Transition {
         match self.state {
@@ -154,7 +159,7 @@ impl Reservation {
     pub fn refuse(&self, now: Timestamp) -> Transition {
         match self.state {
             ReservationState::Pending => self.ended(ReservationState::Released, now, self.actor),
-            ReservationState::Released if self.held_at.is_none() => Transition::Repeated,
+            ReservationState::Released if self.was_refused() => Transition::Repeated,
             state => Transition::Conflict(state),
         }
     }
@@ -162,7 +167,7 @@ impl Reservation {
     /// Begins a refused reservation again, under new event ids.
     pub fn restart(&self, now: Timestamp, ttl_seconds: i64, actor: ActorCode) -> Transition {
         match self.state {
-            ReservationState::Released if self.held_at.is_none() => self.moved(|next| {
+            ReservationState::Released if self.was_refused() => self.moved(|next| {
                 next.state = ReservationState::Pending;
                 next.attempt = next.attempt.saturating_add(1);
                 (next.created_at, next.expires_at) = (now, expiry(now, ttl_seconds));
