@@ -1,4 +1,13 @@
 //! Reservations against the running product: they expire by themselves, and the stream and the schedule are wired.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test reports by panicking"
+)]
 
 mod support;
 

@@ -68,3 +68,6 @@ async fn follow<S: StockStore, C: Clock>(publisher: &Publisher<S, C>, record: Ev
     debug!(sku.id = %key.sku, location.id = %key.location, gained, "level of {} changed", key.sku);
     Ok(gained)
 }
+
+#[cfg(test)]
+mod tests;
