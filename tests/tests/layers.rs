@@ -22,7 +22,9 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" => FUNCTION,
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler" => {
+            FUNCTION
+        }
         "local" => &[
             "domain",
             "app",
@@ -35,6 +37,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "inventory-api",
             "sync-api",
             "change-publisher",
+            "scheduler",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         "tests" => &["local"],

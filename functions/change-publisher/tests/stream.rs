@@ -6,7 +6,9 @@
 )]
 
 use aws_lambda_events::event::dynamodb::Event;
-use evenstock_change_publisher::{Followed, follow, handle};
+use evenstock_app::testing::{FixedClock, MemoryStore};
+use evenstock_change_publisher::{Followed, Publisher, follow, handle};
+use evenstock_domain::{EventIdKey, Timestamp};
 use evenstock_store::LevelItem;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -16,8 +18,18 @@ fn sample() -> Value {
     serde_json::from_str(include_str!("../../../events/change-publisher.json")).unwrap()
 }
 
+/// None of these records makes the function write.
+fn publisher() -> Publisher<MemoryStore, FixedClock> {
+    let clock = FixedClock::at(Timestamp::EPOCH);
+    Publisher { store: MemoryStore::default(), clock, ids: EventIdKey::new(*b"0123456789abcdef") }
+}
+
+fn done<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
 fn followed(event: &Value) -> Followed {
-    follow(serde_json::from_value(event.clone()).unwrap())
+    done(follow(&publisher(), serde_json::from_value(event.clone()).unwrap()))
 }
 
 fn sequence_number(event: &Value, place: usize) -> String {
@@ -27,7 +39,7 @@ fn sequence_number(event: &Value, place: usize) -> String {
 /// The answer as the stream's trigger reads it.
 fn answered(event: &Value) -> Value {
     let event: Event = serde_json::from_value(event.clone()).unwrap();
-    serde_json::to_value(handle(event)).unwrap()
+    serde_json::to_value(done(handle(&publisher(), event))).unwrap()
 }
 
 #[test]

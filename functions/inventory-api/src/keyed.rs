@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::Inventory;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An operation, bound to a key or not.
 pub(crate) struct Named {

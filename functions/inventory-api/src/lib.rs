@@ -7,6 +7,9 @@ mod policy;
 mod product;
 mod read;
 mod records;
+mod reservation_wire;
+mod reservations;
+mod reserve;
 mod sync;
 mod update;
 mod wire;
@@ -16,7 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
-use evenstock_app::{BulkSyncStore, Clock, IdempotencyStore, Scope, StockStore};
+use evenstock_app::{BulkSyncStore, Clock, IdempotencyStore, ReservationStore, Scope, StockStore};
 use evenstock_domain::EventIdKey;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
 
@@ -28,7 +31,7 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Inventory<S, C> {
-    /// Levels and idempotency records.
+    /// Levels, reservations and idempotency records.
     pub store: Arc<S>,
     /// Time.
     pub clock: C,
@@ -41,7 +44,7 @@ pub struct Inventory<S, C> {
 /// The function as an HTTP service.
 pub fn router<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + IdempotencyStore + BulkSyncStore + 'static,
+    S: StockStore + IdempotencyStore + BulkSyncStore + ReservationStore + 'static,
     C: Clock + 'static,
 {
     shell(routes(inventory, access))
@@ -52,7 +55,7 @@ where
 /// A SKU may hold a slash. Some gateways hand it over decoded, so the path's whole rest is the SKU.
 pub fn routes<S, C>(inventory: Arc<Inventory<S, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + IdempotencyStore + BulkSyncStore + 'static,
+    S: StockStore + IdempotencyStore + BulkSyncStore + ReservationStore + 'static,
     C: Clock + 'static,
 {
     let reads = Router::new()
@@ -60,6 +63,7 @@ where
         .route("/inventory/global/{*product}", get(read::everywhere::<S, C>))
         .route("/inventory/{*product}", get(product::get::<S, C>))
         .route("/api/inventory/stores/{storeId}/inventory/{*rest}", get(records::read::<S, C>))
+        .route("/reservations/{id}", get(reservations::read::<S, C>))
         .with_state(Arc::clone(&inventory));
     let writes = Router::new()
         .route("/inventory/updates", post(update::update::<S, C>))
@@ -67,7 +71,14 @@ where
         .route("/inventory/{*product}", put(product::put::<S, C>))
         .route("/api/inventory", post(records::create::<S, C>))
         .route("/api/inventory/stores/{storeId}/inventory/{*rest}", post(records::act::<S, C>))
+        .route("/reservations", post(reservations::create::<S, C>))
+        .route("/reservations/{id}/release", post(reservations::release::<S, C>))
+        .route("/reservations/{id}/fulfil", post(reservations::fulfil::<S, C>))
+        .route("/reservations/{id}/extend", post(reservations::extend::<S, C>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(inventory);
     require(reads, access, Scope::Read).merge(require(writes, access, Scope::Write))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use evenstock_app::{
-    Answer, Clock, Create, CreateResult, IdempotencyStore, Settled, StockStore, Update, UpdateDeps,
+    Answer, Clock, Create, CreateResult, IdempotencyStore, ReservationStore, Settled, StockStore, Update, UpdateDeps,
     create as create_level, update_as,
 };
 use evenstock_domain::{Delta, LevelKey, LocationId, OutOfRange, Quantity, Sku, Timestamp};
@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::Inventory;
 use crate::keyed::{answered, header_key, named, refusal};
 use crate::read::{Shared, unknown};
+use crate::reserve::reserve_one;
 
 /// A level as it was created.
 #[derive(Debug, Serialize)]
@@ -117,16 +118,20 @@ pub(crate) async fn read<S: StockStore, C>(
     Ok(tagged(answered(body, false), level.version))
 }
 
-/// `POST /api/inventory/stores/{storeId}/inventory/{sku}/adjust`. As elsewhere, the SKU may come with its slashes.
-pub(crate) async fn act<S: StockStore + IdempotencyStore, C: Clock>(
+/// `POST /api/inventory/stores/{storeId}/inventory/{sku}/adjust` and `…/reserve`. As elsewhere, the SKU may come with its
+/// slashes.
+pub(crate) async fn act<S: StockStore + IdempotencyStore + ReservationStore, C: Clock>(
     State(inventory): Shared<S, C>,
     Extension(caller): Extension<Caller>,
     Path((store, rest)): Path<(String, String)>,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    match rest.strip_suffix("/adjust") {
-        Some(sku) => adjust(&inventory, &caller, level_key(&caller, &store, sku)?, &headers, &body).await,
+    if let Some(sku) = rest.strip_suffix("/adjust") {
+        return adjust(&inventory, &caller, level_key(&caller, &store, sku)?, &headers, &body).await;
+    }
+    match rest.strip_suffix("/reserve") {
+        Some(sku) => reserve_one(&inventory, &caller, (&store, sku), &headers, &body).await,
         None => Err(ApiError::not_found("there is no such path")),
     }
 }

@@ -16,7 +16,11 @@ mod policy;
 mod poll;
 mod ports;
 mod request;
+mod reservation_store;
+mod reserve;
+mod settle_reservation;
 mod spill;
+mod sweep;
 mod update;
 
 #[cfg(any(test, feature = "testing"))]
@@ -39,4 +43,10 @@ pub use ports::{
     StockFeed, StockStore, StoreProbe, Stored,
 };
 pub use request::{Answer, Settled, request};
+pub use reservation_store::{DuePage, DueReservation, ReservationStore, ReservationWrite, StoredReservation};
+pub use reserve::{RefusedLine, Reserve, ReserveResult, reserve};
+pub use settle_reservation::{
+    ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
+};
+pub use sweep::{SweepLimits, SweepReport, sweep};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};

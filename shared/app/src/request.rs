@@ -4,7 +4,8 @@
 //! failed write returned, or settled by reading. An unknown outcome is settled by repeating the same write.
 
 use evenstock_domain::{
-    BlindRequest, EventId, LevelKey, Outcome, PAGE_ENTRIES, Past, Placed, Rejection, StockEvent, StockLevel, decide,
+    BlindRequest, EntryKind, EventId, LevelKey, Outcome, PAGE_ENTRIES, Past, Placed, Rejection, StockEvent, StockLevel,
+    decide,
 };
 use tracing::warn;
 
@@ -84,6 +85,19 @@ pub async fn request<S: StockStore, C: Clock>(
         clock.back_off(attempt).await;
     }
     Err(StoreError::exhausted(ATTEMPTS_MAX))
+}
+
+/// Finds what an event did to a level, without doing it. `None` when it did nothing.
+pub(crate) async fn recall<S: StockStore>(
+    store: &S,
+    key: &LevelKey,
+    event: &StockEvent,
+) -> Result<Option<Placed>, StoreError> {
+    let Some(stored) = store.load(key).await? else {
+        return Ok(None);
+    };
+    let past = look_back(store, key, &stored.level, core::slice::from_ref(event)).await?;
+    Ok(stored.level.find(event.id, &past))
 }
 
 /// What follows a try.
@@ -208,6 +222,9 @@ fn answer(event: &StockEvent, outcome: Outcome, level: &StockLevel, past: &Past)
 /// The answer of an applied request, rebuilt from its journal entry.
 fn placed(event: &StockEvent, level: &StockLevel, past: &Past, repeated: bool) -> Option<Settled> {
     let placed = level.find(event.id, past)?;
+    if placed.entry.kind == EntryKind::Void {
+        return Some(Settled { answer: Answer::Rejected(Rejection::Voided), level: level.clone(), repeated });
+    }
     if placed.entry.fingerprint != event.body.fingerprint() {
         return Some(Settled { answer: Answer::Rejected(Rejection::IdReused), level: level.clone(), repeated });
     }

@@ -18,14 +18,21 @@ pub struct BlindRequest {
 }
 
 impl BlindRequest {
-    /// The blind form of a request from `api`; `None` for every other event.
+    /// The blind form of a request or a settlement from `api`; `None` for every other event.
     pub fn new(event: &StockEvent, now: Timestamp) -> Option<Self> {
-        let EventBody::Request { available, reserved, expected_version } = event.body else {
-            return None;
+        let (kind, available, reserved, expected_version) = match event.body {
+            EventBody::Request { available, reserved, expected_version } => {
+                (EntryKind::Request, available, reserved, expected_version)
+            }
+            // Never refused, so it needs no units; it takes none either, because it only ends what was reserved.
+            EventBody::Settlement { available: available @ 0.., reserved: reserved @ ..=0 } => {
+                (EntryKind::Settlement, available, reserved, None)
+            }
+            _ => return None,
         };
         let entry = Entry {
             id: event.id,
-            kind: EntryKind::Request,
+            kind,
             available,
             reserved,
             source: 0,

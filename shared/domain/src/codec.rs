@@ -11,6 +11,7 @@ const SETTLEMENT: u8 = 3;
 const COUNT_AVAILABLE: u8 = 4;
 const COUNT_ON_HAND: u8 = 5;
 const MERGED: u8 = 6;
+const VOID: u8 = 7;
 
 /// Bytes that are not an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,7 @@ pub fn encode_entry(entry: &Entry) -> Vec<u8> {
         EntryKind::Request => (REQUEST, None),
         EntryKind::Delta => (DELTA, None),
         EntryKind::Settlement => (SETTLEMENT, None),
+        EntryKind::Void => (VOID, None),
         EntryKind::Count { means: Means::Available, stated } => (COUNT_AVAILABLE, Some(stated)),
         EntryKind::Count { means: Means::OnHand, stated } => (COUNT_ON_HAND, Some(stated)),
         EntryKind::Merged { stated } => (MERGED, Some(stated)),
@@ -62,6 +64,7 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CorruptEntry> {
         REQUEST => EntryKind::Request,
         DELTA => EntryKind::Delta,
         SETTLEMENT => EntryKind::Settlement,
+        VOID => EntryKind::Void,
         COUNT_AVAILABLE => EntryKind::Count { means: Means::Available, stated: get_signed(&mut rest)? },
         COUNT_ON_HAND => EntryKind::Count { means: Means::OnHand, stated: get_signed(&mut rest)? },
         MERGED => EntryKind::Merged { stated: get_signed(&mut rest)? },

@@ -2,8 +2,8 @@
 
 use crate::observe::{count, merge};
 use crate::{
-    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, Past, Quantity, SOURCE_LEAD_MAX_MS, Source, StockEvent, StockLevel,
-    Timestamp,
+    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, EventId, Past, Quantity, SOURCE_LEAD_MAX_MS, Source, StockEvent,
+    StockLevel, Timestamp,
 };
 
 /// What became of one event.
@@ -40,6 +40,9 @@ pub enum Rejection {
     /// Its id belongs to an event with another content.
     #[error("its id was used before with another content")]
     IdReused,
+    /// The reservation that it belongs to was given up before it came.
+    #[error("it was given up before it came")]
+    Voided,
     /// The level has an authority and merged sources cannot join it, or the other way round.
     #[error("a level has an authority or merged sources, never both")]
     MixedAuthority,
@@ -111,13 +114,16 @@ fn decide_one(level: &mut StockLevel, event: &StockEvent, past: &Past, now: Time
         EventBody::Settlement { available, reserved } => {
             append(level, event, EntryKind::Settlement, available, reserved, now)
         }
+        EventBody::Undo { reserve, reserved_at, units } => undo(level, event, past, (reserve, reserved_at, units), now),
         EventBody::Count { quantity, means, sequence } => count(level, event, quantity, means, sequence, past, now),
         EventBody::Merged { quantity, sequence } => merge(level, event, quantity, sequence, past, now),
     })
 }
 
 fn repeated(known: &Entry, event: &StockEvent) -> Outcome {
-    if known.fingerprint == event.body.fingerprint() {
+    if known.kind == EntryKind::Void {
+        Outcome::Rejected(Rejection::Voided)
+    } else if known.fingerprint == event.body.fingerprint() {
         Outcome::Duplicate
     } else {
         Outcome::Rejected(Rejection::IdReused)
@@ -138,7 +144,9 @@ fn superseded(level: &StockLevel, event: &StockEvent) -> Option<Outcome> {
             let newest = level.shadows.get(&event.source)?;
             ((newest.time, newest.sequence, &event.source, newest.id), (event.time, *sequence, &event.source, event.id))
         }
-        EventBody::Request { .. } | EventBody::Delta(_) | EventBody::Settlement { .. } => return None,
+        EventBody::Request { .. } | EventBody::Delta(_) | EventBody::Settlement { .. } | EventBody::Undo { .. } => {
+            return None;
+        }
     };
     if newest.3 == own.3 {
         Some(Outcome::Duplicate)
@@ -178,6 +186,24 @@ fn request(level: &mut StockLevel, event: &StockEvent, available: i64, reserved:
         return Outcome::Rejected(Rejection::OutOfRange);
     }
     append(level, event, EntryKind::Request, available, reserved, now)
+}
+
+/// Gives back what a reserve took, or takes its place when it did not come yet.
+fn undo(
+    level: &mut StockLevel,
+    event: &StockEvent,
+    past: &Past,
+    (reserve, reserved_at, units): (EventId, Timestamp, i64),
+    now: Timestamp,
+) -> Outcome {
+    match level.find(reserve, past) {
+        Some(known) if known.entry.kind == EntryKind::Void => Outcome::Duplicate,
+        Some(_) => append(level, event, EntryKind::Settlement, units, units.saturating_neg(), now),
+        None => {
+            let void = StockEvent { id: reserve, time: reserved_at, ..event.clone() };
+            append(level, &void, EntryKind::Void, 0, 0, now)
+        }
+    }
 }
 
 /// The one place where a level changes its quantities: one entry, one version.

@@ -3,6 +3,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+#[cfg(doc)]
+use crate::EntryKind;
 use crate::{ActorCode, Delta, Quantity, Source, Timestamp};
 
 /// The deployment's secret for event ids, so that no sender can forge two events that collide.
@@ -70,6 +72,16 @@ pub enum EventBody {
         /// Change of reserved units.
         reserved: i64,
     },
+    /// A fact: a reservation was given up before it was known to be held. Gives its units back if it was made here;
+    /// if it was not, a [`EntryKind::Void`] entry under its id makes a late one a repetition.
+    Undo {
+        /// The id of the request that reserves.
+        reserve: EventId,
+        /// That request's time, from which on the journal is searched for it.
+        reserved_at: Timestamp,
+        /// Units that it reserves.
+        units: i64,
+    },
     /// An observation by the level's authority: the quantity *is* this, as of the event's time.
     Count {
         /// The number stated.
@@ -97,6 +109,8 @@ impl EventBody {
             Self::Request { available, reserved, .. } => (1_u8, available, reserved),
             Self::Delta(delta) => (2, delta.get(), 0),
             Self::Settlement { available, reserved } => (3, available, reserved),
+            // The same content as that of a held reservation's release, which gives back as much.
+            Self::Undo { units, .. } => (3, units, units.saturating_neg()),
             Self::Count { quantity, means: Means::Available, .. } => (4, quantity.get(), 0),
             Self::Count { quantity, means: Means::OnHand, .. } => (5, quantity.get(), 0),
             Self::Merged { quantity, .. } => (6, quantity.get(), 0),
@@ -125,4 +139,14 @@ pub struct StockEvent {
     pub actor: ActorCode,
     /// What it says.
     pub body: EventBody,
+}
+
+impl StockEvent {
+    /// The earliest time of an entry that decides what becomes of this event.
+    pub(crate) fn looks_back_to(&self) -> Timestamp {
+        match self.body {
+            EventBody::Undo { reserved_at, .. } => self.time.min(reserved_at),
+            _ => self.time,
+        }
+    }
 }

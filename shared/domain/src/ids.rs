@@ -86,6 +86,14 @@ name! {
     StoreId
 }
 name! {
+    /// An order that units are held for, by the name that its owner gave it.
+    OrderId
+}
+name! {
+    /// A reservation of one organization.
+    ReservationId
+}
+name! {
     /// Who stated or caused a change: `api`, or a channel and store such as `marketplace-a/default`.
     Source
 }

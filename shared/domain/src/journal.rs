@@ -15,6 +15,8 @@ pub enum EntryKind {
     Delta,
     /// The end of a reservation.
     Settlement,
+    /// No effect: keeps a reservation that was given up from being made late, by standing under its id.
+    Void,
     /// An authority's count, with the number that it stated.
     Count {
         /// What was counted.
@@ -100,7 +102,7 @@ impl Entry {
             // A merged source's first word sets a level, also to what it was.
             EntryKind::Merged { .. } if self.available == 0 => ChangeType::StockSet,
             EntryKind::Settlement if self.reserved < 0 && self.available == 0 => ChangeType::StockFulfilled,
-            EntryKind::Settlement => ChangeType::StockReleased,
+            EntryKind::Settlement | EntryKind::Void => ChangeType::StockReleased,
             EntryKind::Request if self.reserved > 0 => ChangeType::StockReserved,
             EntryKind::Request if self.reserved < 0 => ChangeType::StockReleased,
             _ if self.available < 0 => ChangeType::StockDecreased,

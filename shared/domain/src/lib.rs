@@ -14,9 +14,11 @@ mod event;
 mod ids;
 mod journal;
 mod level;
+mod line;
 mod observe;
 mod past;
 mod quantity;
+mod reservation;
 mod time;
 
 pub use blind::BlindRequest;
@@ -24,11 +26,13 @@ pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
-pub use ids::{InvalidId, LevelKey, LocationId, OrganizationId, Sku, Source, StoreId};
+pub use ids::{InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
+pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};
 pub use past::{PageSearch, Past};
 pub use quantity::{Delta, OutOfRange, Quantity};
+pub use reservation::{DUE_BUCKETS, Reservation, ReservationState, TTL_SECONDS_MAX, Transition};
 pub use time::{InvalidTime, Timestamp};
 
 /// Entries that a full journal page holds; pages are exactly versions `16k + 1 ..= 16k + 16`.

@@ -104,19 +104,19 @@ impl PageSearch {
 /// An entry is committed at the earliest so much before its event's time.
 fn search_start(event: &StockEvent) -> Timestamp {
     let margin = match event.body {
-        EventBody::Request { .. } | EventBody::Settlement { .. } => OWN_CLOCK_MARGIN_MS,
+        EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => OWN_CLOCK_MARGIN_MS,
         EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Merged { .. } => SEARCH_MARGIN_MS,
     };
-    event.time.plus_millis(-margin)
+    event.looks_back_to().plus_millis(-margin)
 }
 
 /// Deltas that a count contains and observations that are stale need no search: their outcome does not depend on it.
 fn needs_past(level: &StockLevel, event: &StockEvent) -> bool {
-    event.time <= level.spilled_through
+    event.looks_back_to() <= level.spilled_through
         && match event.body {
             EventBody::Delta(_) => level.observed.as_ref().is_none_or(|observed| event.time > observed.time),
             EventBody::Count { .. } => level.observed.as_ref().is_none_or(|observed| event.time >= observed.time),
             EventBody::Merged { .. } => !level.shadows.contains_key(&event.source),
-            EventBody::Request { .. } | EventBody::Settlement { .. } => true,
+            EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => true,
         }
 }

@@ -7,19 +7,29 @@
 //! | idempotency record | `organization#I#key` | `I` |
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
+//! | reservation | `organization#R#id` | `R` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
 //!
+//! Indexes carry keys only and are sparse: levels stand in `by-organization` (`o`, `pk`), what somebody must look at at
+//! some time stands in `due` (`d` = `kind#group`, `dt` = when, milliseconds).
+//!
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
-use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, Sku, Source, Timestamp};
+use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
 pub(crate) const LEVEL_PREFIX: &str = "L#";
 
 /// The index from an organization to its levels.
 pub(crate) const BY_ORGANIZATION: &str = "by-organization";
+
+/// The index of what is due.
+pub(crate) const DUE: &str = "due";
+
+/// The sort key of every reservation; the stream's filter in `template.yaml` names it too.
+const RESERVATION: &str = "R";
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +99,27 @@ pub(crate) fn part_prefix(started_at: Timestamp) -> String {
     format!("Y#{:014}#", started_at.as_millis())
 }
 
+pub(crate) fn reservation(organization: &OrganizationId, id: &ReservationId) -> Key {
+    let pk = format!("{}#R#{}", escape(organization.as_str()), escape(id.as_str()));
+    Key { pk, sk: RESERVATION.to_owned() }
+}
+
+/// Whether an item with this sort key is a reservation.
+pub(crate) fn is_reservation(sk: &str) -> bool {
+    sk == RESERVATION
+}
+
+/// Reads a reservation's key back; `None` for every other item.
+pub(crate) fn parse_reservation(pk: &str, sk: &str) -> Option<(OrganizationId, ReservationId)> {
+    let (organization, id) = pk.split_once("#R#").filter(|_| is_reservation(sk))?;
+    Some((OrganizationId::parse(&unescape(organization)).ok()?, ReservationId::parse(&unescape(id)).ok()?))
+}
+
+/// A group of due reservations.
+pub(crate) fn due_reservations(bucket: u8) -> String {
+    format!("reservation#{bucket}")
+}
+
 pub(crate) fn poll(source: &Source) -> Key {
     Key { pk: format!("P#{}", escape(source.as_str())), sk: "P".to_owned() }
 }
@@ -116,6 +147,15 @@ mod tests {
             let Key { pk, sk } = level(&key);
             assert_eq!(parse_level(&pk, &sk), Some(key));
         }
+    }
+
+    #[test]
+    fn reservation_keys_read_back_whatever_the_names_hold() {
+        let name = |text| ReservationId::parse(text).unwrap();
+        let organization = OrganizationId::parse("org#R#%").unwrap();
+        let Key { pk, sk } = reservation(&organization, &name("a#R#b%23"));
+        assert_eq!(parse_reservation(&pk, &sk), Some((organization, name("a#R#b%23"))));
+        assert_eq!(parse_reservation("org#I#key", "I"), None);
     }
 
     #[test]

@@ -18,10 +18,13 @@ mod listing;
 mod operations;
 mod pages;
 mod polls;
+mod reservation_item;
+mod reservations;
 mod sqs;
 mod table;
 
 pub use aws::{AwsSettings, dynamodb_client, sqs_client};
 pub use level_item::{LevelItem, level_change};
+pub use reservation_item::reservation_change;
 pub use sqs::{QueueUrls, SqsQueues};
 pub use table::DynamoStore;

@@ -11,7 +11,7 @@ use crate::serve::{self, Settings};
 /// Evenstock on this machine: everything in one process.
 ///
 /// Also reads the environment that the functions read: `MARKETPLACE_A_SECRET` (secret), `MARKETPLACE_B_API`,
-/// `MARKETPLACE_B_API_KEY` (test-key), `POLL_INTERVAL_SECONDS` (300), `LOG_LEVEL` (info).
+/// `MARKETPLACE_B_API_KEY` (test-key), `POLL_INTERVAL_SECONDS` (300), `SWEEP_INTERVAL_SECONDS` (60), `LOG_LEVEL` (info).
 #[derive(Debug, Parser)]
 #[command(name = "evenstock-local", version)]
 struct Cli {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
 use evenstock_app::{ApiKey, Scope, StoreError, with_causes};
@@ -20,8 +21,14 @@ const DEMO_KEY: &str = "demo";
 
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
+type Publisher = evenstock_change_publisher::Publisher<DynamoStore, SystemClock>;
+type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, SystemClock>;
+
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
 pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
+
+/// Handles a batch of the stream: the sequence numbers of the records that failed.
+pub(crate) type StreamHandler = Arc<dyn Fn(Event) -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
 /// Handles a tick of a schedule.
 pub(crate) type TickHandler = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -33,6 +40,8 @@ pub(crate) struct Functions {
     sync_api: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
+    publisher: Arc<Publisher>,
+    scheduler: Arc<Scheduler>,
 }
 
 /// Why the functions cannot be wired.
@@ -97,7 +106,13 @@ impl Functions {
             webhook: evenstock_webhook::routes(Arc::new(intake)),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
-            worker: Arc::new(evenstock_stock_worker::Worker { store: store.clone(), clock: SystemClock, ids }),
+            worker: Arc::new(evenstock_stock_worker::Worker {
+                store: store.clone(),
+                clock: SystemClock,
+                ids: ids.clone(),
+            }),
+            publisher: Arc::new(Publisher { store: store.clone(), clock: SystemClock, ids: ids.clone() }),
+            scheduler: Arc::new(Scheduler { store: store.clone(), clock: SystemClock, ids }),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
         })
     }
@@ -134,7 +149,22 @@ impl Functions {
                 let polls = Arc::clone(&self.polls);
                 Ok(Arc::new(move || handle_tick(Arc::clone(&polls)).boxed()))
             }
+            "SchedulerFunction" => {
+                let scheduler = Arc::clone(&self.scheduler);
+                Ok(Arc::new(move || handle_due(Arc::clone(&scheduler)).boxed()))
+            }
             _ => Err(unserved(function, "Schedule")),
+        }
+    }
+
+    /// A function that is given the table's stream.
+    pub(crate) fn stream(&self, function: &str) -> Result<StreamHandler, WiringError> {
+        match function {
+            "ChangePublisherFunction" => {
+                let publisher = Arc::clone(&self.publisher);
+                Ok(Arc::new(move |event| publish(Arc::clone(&publisher), event).boxed()))
+            }
+            _ => Err(unserved(function, "DynamoDB")),
         }
     }
 }
@@ -168,7 +198,20 @@ async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, 
     Ok(failures.iter().filter_map(id).collect())
 }
 
+async fn publish(publisher: Arc<Publisher>, event: Event) -> Vec<String> {
+    let failures = evenstock_change_publisher::handle(&publisher, event).await.batch_item_failures;
+    failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
+}
+
+/// What a schedule sends.
+fn scheduled() -> Value {
+    json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} })
+}
+
+async fn handle_due(scheduler: Arc<Scheduler>) -> Result<(), String> {
+    evenstock_scheduler::handle(&scheduler, scheduled()).await.map(|_| ()).map_err(|error| with_causes(&error))
+}
+
 async fn handle_tick(polls: Arc<Polls>) -> Result<(), String> {
-    let tick = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
-    evenstock_poller::handle(&polls, tick).await.map(|_| ()).map_err(|error| with_causes(&error))
+    evenstock_poller::handle(&polls, scheduled()).await.map(|_| ()).map_err(|error| with_causes(&error))
 }

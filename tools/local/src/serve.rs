@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_lambda_events::event::dynamodb::Event;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Extensions;
@@ -15,6 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use evenstock_app::Clock;
 use evenstock_runtime::http::{RequestId, shell};
 use evenstock_runtime::{Environment, SystemClock};
+use futures::future::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -155,7 +155,7 @@ fn start_triggers(
                     }
                 }
                 Trigger::Schedule { every_s } => {
-                    let every = Duration::from_secs(tick_seconds(*every_s, environment));
+                    let every = Duration::from_secs(tick_seconds(&name, *every_s, environment));
                     let tick = tick(name.clone(), every, functions.ticks(&name)?, stop.clone());
                     work.spawn(async {
                         tick.await;
@@ -163,9 +163,7 @@ fn start_triggers(
                     });
                 }
                 Trigger::Stream { batch_size, filters, .. } => {
-                    if name != "ChangePublisherFunction" {
-                        return Err(unserved(&name, "DynamoDB").into());
-                    }
+                    let handler = functions.stream(&name)?;
                     let reader = StreamReader::open(dynamo, &template.table.name, *batch_size, filters.clone())?;
                     let mut stop = stop.clone();
                     work.spawn(async move {
@@ -174,7 +172,7 @@ fn start_triggers(
                                 warn!("the runner ended before its stream");
                             }
                         };
-                        reader.run(publish, stopped).await;
+                        reader.run(move |event| handler(event).map(Ok::<_, Infallible>), stopped).await;
                         Ok(())
                     });
                 }
@@ -199,11 +197,6 @@ fn afresh(
     })
 }
 
-async fn publish(event: Event) -> Result<Vec<String>, Infallible> {
-    let failures = evenstock_change_publisher::handle(event).batch_item_failures;
-    Ok(failures.into_iter().filter_map(|failure| failure.item_identifier).collect())
-}
-
 /// A path of the gateway as our router writes it: a greedy parameter is `{name+}` there and `{*name}` here.
 fn route_of(path: &str) -> String {
     let segment = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix("+}")) {
@@ -217,9 +210,10 @@ fn method_filter(method: &str) -> Option<MethodFilter> {
     MethodFilter::try_from(method.parse::<axum::http::Method>().ok()?).ok()
 }
 
-/// In AWS a schedule ticks each minute at most. Here a shorter poll interval is honoured.
-fn tick_seconds(template: u64, environment: &Environment) -> u64 {
-    let interval = environment.parsed("POLL_INTERVAL_SECONDS", "seconds", template).unwrap_or(template);
+/// In AWS a schedule ticks each minute at most. Here a shorter interval is honoured.
+fn tick_seconds(function: &str, template: u64, environment: &Environment) -> u64 {
+    let name = if function == "SchedulerFunction" { "SWEEP_INTERVAL_SECONDS" } else { "POLL_INTERVAL_SECONDS" };
+    let interval = environment.parsed(name, "seconds", template).unwrap_or(template);
     template.min(interval).max(1)
 }
 

@@ -8,8 +8,8 @@
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::indexing_slicing,
-    clippy::cast_possible_wrap,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "these functions are test bodies"
 )]
@@ -25,6 +25,7 @@ use futures::future::join_all;
 
 pub use super::surface_contract::*;
 use crate::testing::FixedClock;
+pub use crate::testing::reservation_contract::*;
 use crate::{
     Answer, Appended, BreakerStore, Clock, Commit, IdempotencyStore, ListPosition, OperationClaim, OperationRecord,
     PollStore, StockStore, StoreProbe, Stored, Update, UpdateDeps, UpdateResult, apply_group, request, update,
@@ -48,7 +49,11 @@ macro_rules! store_contract {
             pages_before_a_version_come_newest_first, history_pages_back_through_everything_once,
             level_is_created_by_one_of_many, creation_is_recognized_long_after,
             answer_is_kept_once_and_expires_with_its_key, parts_of_a_sync_are_kept_until_it_expires,
-            bulk_sync_sets_what_was_seen_and_skips_the_rest, replacement_empties_what_nobody_named_or_changed
+            bulk_sync_sets_what_was_seen_and_skips_the_rest, replacement_empties_what_nobody_named_or_changed,
+            reservation_reads_back_whole, reservation_is_written_under_its_rev, due_reservations_page_through_once,
+            settled_reservation_is_due_no_more, sixty_four_reservations_of_ten_hold_ten,
+            reservation_holds_all_lines_or_none, keyed_reservation_is_made_once_and_replayed,
+            ended_reservation_gives_back_once, sweep_ends_what_ran_out
         );
     };
     (@each $make:path, $($name:ident),+) => {

@@ -6,11 +6,14 @@ use core::task::Poll;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use evenstock_domain::{BlindRequest, LevelKey, LocationId, OrganizationId, Page, Sku, StockLevel, Timestamp};
+use evenstock_domain::{
+    BlindRequest, LevelKey, LocationId, OrganizationId, Page, Reservation, ReservationId, Sku, StockLevel, Timestamp,
+};
 
 use crate::{
-    Appended, BulkSync, BulkSyncStore, Commit, IdempotencyStore, ListPage, ListPosition, OperationClaim,
-    OperationRecord, StockStore, StoreError, Stored,
+    Appended, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, IdempotencyStore, ListPage, ListPosition,
+    OperationClaim, OperationRecord, ReservationStore, ReservationWrite, StockStore, StoreError, Stored,
+    StoredReservation,
 };
 
 /// What happens to one call.
@@ -131,6 +134,34 @@ impl<S: StockStore> StockStore for FaultyStore<S> {
         limit: u32,
     ) -> Result<ListPage, StoreError> {
         self.call("list", self.inner.list(organization, after, limit)).await
+    }
+}
+
+impl<S: ReservationStore> ReservationStore for FaultyStore<S> {
+    async fn load_reservation(
+        &self,
+        organization: &OrganizationId,
+        id: &ReservationId,
+    ) -> Result<Option<StoredReservation>, StoreError> {
+        self.call("load_reservation", self.inner.load_reservation(organization, id)).await
+    }
+
+    async fn save_reservation(
+        &self,
+        expected: Option<u64>,
+        reservation: &Reservation,
+    ) -> Result<ReservationWrite, StoreError> {
+        self.call("save_reservation", self.inner.save_reservation(expected, reservation)).await
+    }
+
+    async fn due_reservations(
+        &self,
+        bucket: u8,
+        now: Timestamp,
+        limit: u32,
+        after: Option<&DueReservation>,
+    ) -> Result<DuePage, StoreError> {
+        self.call("due_reservations", self.inner.due_reservations(bucket, now, limit, after)).await
     }
 }
 

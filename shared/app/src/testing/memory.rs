@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenstock_domain::{
-    BlindRequest, Breaker, LevelKey, LocationId, OrganizationId, PAGE_ENTRIES, Page, PageSearch, Sku, Source,
-    StockLevel, Timestamp,
+    BlindRequest, Breaker, LevelKey, LocationId, OrganizationId, PAGE_ENTRIES, Page, PageSearch, Reservation,
+    ReservationId, Sku, Source, StockLevel, Timestamp,
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, IdempotencyStore, KeyStore, ListPage,
-    ListPosition, OperationClaim, OperationRecord, PollRun, PollStore, StockStore, StoreError, StoreProbe, Stored,
+    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, IdempotencyStore,
+    KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStore, ReservationStore,
+    ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation,
 };
 
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ struct State {
     breakers: BTreeMap<Source, (u64, Breaker)>,
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
+    reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     writes: u64,
 }
 
@@ -49,6 +51,11 @@ impl MemoryStore {
     /// Puts a key, as the set-up of a deployment does.
     pub fn put_key(&self, hash: [u8; 32], key: ApiKey) {
         self.state().keys.insert(hash, key);
+    }
+
+    /// Every reservation of every tenant.
+    pub fn reservations(&self) -> Vec<Reservation> {
+        self.state().reservations.values().map(|stored| stored.reservation.clone()).collect()
     }
 
     /// How often a write was tried.
@@ -232,6 +239,59 @@ impl BulkSyncStore for MemoryStore {
         let parts = state.syncs.get(&(sync.organization.clone(), sync.id.clone())).map(|(_, parts)| parts);
         let named = || parts.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect();
         Ok((parts.map_or(0, BTreeMap::len) <= parts_max).then(named))
+    }
+}
+
+impl ReservationStore for MemoryStore {
+    async fn load_reservation(
+        &self,
+        organization: &OrganizationId,
+        id: &ReservationId,
+    ) -> Result<Option<StoredReservation>, StoreError> {
+        Ok(self.state().reservations.get(&(organization.clone(), id.clone())).cloned())
+    }
+
+    async fn save_reservation(
+        &self,
+        expected: Option<u64>,
+        reservation: &Reservation,
+    ) -> Result<ReservationWrite, StoreError> {
+        let mut state = self.state();
+        state.writes += 1;
+        let key = (reservation.organization.clone(), reservation.id.clone());
+        let current = state.reservations.get(&key).cloned();
+        if current.as_ref().map(|stored| stored.rev) != expected {
+            return Ok(ReservationWrite::Conflict(current));
+        }
+        let rev = expected.unwrap_or_default() + 1;
+        state.reservations.insert(key, StoredReservation { rev, reservation: reservation.clone() });
+        Ok(ReservationWrite::Saved)
+    }
+
+    async fn due_reservations(
+        &self,
+        bucket: u8,
+        now: Timestamp,
+        limit: u32,
+        after: Option<&DueReservation>,
+    ) -> Result<DuePage, StoreError> {
+        let state = self.state();
+        let in_bucket = state.reservations.values().map(|stored| &stored.reservation);
+        let mut due: Vec<_> = in_bucket
+            .filter(|reservation| reservation.due_bucket() == bucket)
+            .filter_map(|reservation| {
+                let due_at = reservation.due_at().filter(|due_at| *due_at <= now)?;
+                let (organization, id) = (reservation.organization.clone(), reservation.id.clone());
+                Some(DueReservation { organization, id, due_at })
+            })
+            .collect();
+        let place = |due: &DueReservation| (due.due_at, due.organization.clone(), due.id.clone());
+        due.retain(|due| after.is_none_or(|after| place(due) > place(after)));
+        due.sort_by_key(place);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = due.len() > limit;
+        due.truncate(limit);
+        Ok(DuePage { due, more })
     }
 }
 

@@ -4,6 +4,7 @@ pub mod contract;
 mod fakes;
 mod faulty;
 mod memory;
+mod reservation_contract;
 mod surface_contract;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};

@@ -2,6 +2,7 @@
 
 mod examples;
 mod properties;
+mod reservations;
 
 use crate::*;
 

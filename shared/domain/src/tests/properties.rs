@@ -171,13 +171,14 @@ proptest! {
     #[test]
     fn entries_survive_their_binary_form(
         id in any::<[u8; 8]>(), fingerprint in any::<[u8; 4]>(), available in any::<i64>(), reserved in any::<i64>(),
-        source in any::<u16>(), actor in any::<u32>(), stated in any::<i64>(), kind in 0..6,
+        source in any::<u16>(), actor in any::<u32>(), stated in any::<i64>(), kind in 0..7,
         time in 0..=Timestamp::MAX.as_millis(), committed_at in 0..=Timestamp::MAX.as_millis(),
     ) {
         let kind = match kind {
             0 => EntryKind::Request,
             1 => EntryKind::Delta,
             2 => EntryKind::Settlement,
+            6 => EntryKind::Void,
             3 => EntryKind::Count { means: Means::Available, stated },
             4 => EntryKind::Count { means: Means::OnHand, stated },
             _ => EntryKind::Merged { stated },

@@ -131,6 +131,17 @@ impl ApiError {
         Self { retry_after_seconds: Some(60), ..error }
     }
 
+    /// This error with the fields that it is about.
+    #[must_use]
+    pub fn with_details(self, details: Vec<FieldIssue>) -> Self {
+        Self { details, ..self }
+    }
+
+    /// The fields that it is about.
+    pub fn details(&self) -> &[FieldIssue] {
+        &self.details
+    }
+
     /// The kind of error, for answers that list several.
     pub const fn code(&self) -> &'static str {
         self.code

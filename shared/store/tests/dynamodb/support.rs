@@ -46,27 +46,28 @@ pub(crate) fn client_to(address: SocketAddr) -> aws_sdk_dynamodb::Client {
 }
 
 async fn create_table(client: &aws_sdk_dynamodb::Client) {
-    let text = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
-    };
+    let attribute =
+        |name: &str, kind| AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap();
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let index = GlobalSecondaryIndex::builder()
-        .index_name("by-organization")
-        .key_schema(key("o", KeyType::Hash))
-        .key_schema(key("pk", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-        .build()
-        .unwrap();
+    let index = |name: &str, hash, range| {
+        let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+        let keys = [key(hash, KeyType::Hash), key(range, KeyType::Range)];
+        let index = GlobalSecondaryIndex::builder().index_name(name).set_key_schema(Some(keys.to_vec()));
+        index.projection(projection).build().unwrap()
+    };
     client
         .create_table()
         .table_name(TABLE)
         .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(text("pk"))
-        .attribute_definitions(text("sk"))
-        .attribute_definitions(text("o"))
+        .attribute_definitions(attribute("pk", ScalarAttributeType::S))
+        .attribute_definitions(attribute("sk", ScalarAttributeType::S))
+        .attribute_definitions(attribute("o", ScalarAttributeType::S))
+        .attribute_definitions(attribute("d", ScalarAttributeType::S))
+        .attribute_definitions(attribute("dt", ScalarAttributeType::N))
         .key_schema(key("pk", KeyType::Hash))
         .key_schema(key("sk", KeyType::Range))
-        .global_secondary_indexes(index)
+        .global_secondary_indexes(index("by-organization", "o", "pk"))
+        .global_secondary_indexes(index("due", "d", "dt"))
         .send()
         .await
         .unwrap();

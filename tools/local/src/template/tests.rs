@@ -11,10 +11,12 @@ fn table_of_the_template_is_read_whole() {
     let text = |name: &str| KeyAttribute { name: name.to_owned(), kind: AttributeKind::Text };
     let by_organization =
         IndexSettings { name: "by-organization".to_owned(), keys: Keys { hash: text("o"), range: Some(text("pk")) } };
+    let when = KeyAttribute { name: "dt".to_owned(), kind: AttributeKind::Number };
+    let due = IndexSettings { name: "due".to_owned(), keys: Keys { hash: text("d"), range: Some(when) } };
     let expected = TableSettings {
         name: "StockTable".to_owned(),
         keys: Keys { hash: text("pk"), range: Some(text("sk")) },
-        indexes: vec![by_organization],
+        indexes: vec![by_organization, due],
         ttl_attribute: Some("x".to_owned()),
         stream: true,
     };
@@ -64,7 +66,8 @@ fn every_kind_of_trigger_is_understood() {
         Trigger::Sqs { queue: "StockChangesQueue".to_owned(), batch_size: 100, window_s: 1, concurrency_max: Some(50) };
     assert!(triggers.contains(&&worker));
     let levels = Pattern::parse(r#"{"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"L#"}]}}}}"#).unwrap();
-    assert!(triggers.contains(&&Trigger::Stream { batch_size: 100, window_s: 1, filters: vec![levels] }));
+    let reservations = Pattern::parse(r#"{"dynamodb":{"Keys":{"sk":{"S":["R"]}}}}"#).unwrap();
+    assert!(triggers.contains(&&Trigger::Stream { batch_size: 100, window_s: 1, filters: vec![levels, reservations] }));
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! Stream records of reservations, as the trigger delivers them.
+
+use evenstock_app::request;
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
+use evenstock_domain::{
+    ActorCode, LevelKey, Line, LocationId, OrganizationId, Policy, Reservation, ReservationId, Sku, StockLevel,
+    Timestamp,
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: i64 = 1_700_000_000_000;
+
+fn key() -> LevelKey {
+    LevelKey {
+        organization: OrganizationId::parse("org").unwrap(),
+        sku: Sku::parse("sku").unwrap(),
+        location: LocationId::parse("main").unwrap(),
+    }
+}
+
+/// Ten units, of which reservation `r` reserved four.
+async fn world(fault: Fault) -> Publisher<FaultyStore<MemoryStore>, FixedClock> {
+    let memory = MemoryStore::default();
+    let clock = FixedClock::at(Timestamp::from_millis(NOW).unwrap());
+    let ids = EventIdKey::new(*b"0123456789abcdef");
+    let level = StockLevel { available: 10, policy: Policy::default(), ..StockLevel::new() };
+    memory.commit(&key(), None, &level).await.unwrap();
+    let LevelKey { organization, sku, location } = key();
+    let id = ReservationId::parse("r").unwrap();
+    let lines = vec![Line { sku, location, units: 4 }];
+    let made = Reservation::begin(organization, id, None, lines, clock.now(), 60, ActorCode(1));
+    let (level, event) = made.reserves(&ids, None).remove(0);
+    request(&memory, &clock, &level, &event).await.unwrap();
+    Publisher { store: FaultyStore::new(memory, move |_| fault), clock, ids }
+}
+
+fn image(state: &str, settled: bool) -> Value {
+    let mut image = json!({
+        "pk": { "S": "org#R#r" }, "sk": { "S": "R" }, "rv": { "N": "3" }, "st": { "S": state }, "at": { "N": "0" },
+        "ln": { "L": [{ "M": { "s": { "S": "sku" }, "l": { "S": "main" }, "n": { "N": "4" } } }] },
+        "ca": { "N": NOW.to_string() }, "ea": { "N": (NOW + 60_000).to_string() },
+        "ha": { "N": (NOW + 1).to_string() }, "ac": { "N": "1" },
+    });
+    if settled && let Some(fields) = image.as_object_mut() {
+        fields.insert("sa".to_owned(), json!({ "N": (NOW + 2).to_string() }));
+    }
+    image
+}
+
+fn record(number: u32, old: &Value, new: &Value) -> Value {
+    let keys = json!({ "pk": { "S": "org#R#r" }, "sk": { "S": "R" } });
+    json!({
+        "awsRegion": "eu-central-1", "eventID": number.to_string(), "eventName": "MODIFY", "eventSource": "aws:dynamodb",
+        "eventVersion": "1.1", "eventSourceARN": "arn",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1_700_000_000, "Keys": keys, "OldImage": old, "NewImage": new,
+            "SequenceNumber": number.to_string(), "SizeBytes": 1, "StreamViewType": "NEW_AND_OLD_IMAGES",
+        },
+    })
+}
+
+async fn followed(publisher: &Publisher<FaultyStore<MemoryStore>, FixedClock>, records: &[Value]) -> Vec<String> {
+    let event: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let failures = handle(publisher, event).await.batch_item_failures;
+    failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
+}
+
+async fn units(publisher: &Publisher<FaultyStore<MemoryStore>, FixedClock>) -> (i64, i64) {
+    let level = publisher.store.inner().load(&key()).await.unwrap().unwrap().level;
+    (level.available, level.reserved)
+}
+
+#[tokio::test]
+async fn end_of_a_reservation_reaches_its_levels_once() {
+    for (state, expected) in [("released", (10, 0)), ("expired", (10, 0)), ("fulfilled", (6, 0))] {
+        let publisher = world(Fault::None).await;
+        let ends = [
+            record(1, &image("pending", false), &image("held", false)),
+            record(2, &image("held", false), &image(state, true)),
+        ];
+        assert_eq!(followed(&publisher, &ends[..1]).await, Vec::<String>::new());
+        assert_eq!(units(&publisher).await, (6, 4), "nothing before the end");
+        for _ in 0..2 {
+            assert_eq!(followed(&publisher, &ends).await, Vec::<String>::new());
+            assert_eq!(units(&publisher).await, expected, "{state}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn failing_store_and_unreadable_images_fail_from_that_record_on() {
+    let (held, released) = (image("held", false), image("released", true));
+    let publisher = world(Fault::NotDone).await;
+    assert_eq!(followed(&publisher, &[record(7, &held, &released), record(8, &held, &released)]).await, ["7"]);
+    assert_eq!(units(&publisher).await, (6, 4));
+    let publisher = world(Fault::None).await;
+    let unreadable = image("released", false);
+    assert_eq!(followed(&publisher, &[record(7, &held, &held), record(8, &held, &unreadable)]).await, ["8"]);
+}

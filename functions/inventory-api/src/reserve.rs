@@ -1,0 +1,127 @@
+//! `POST /api/inventory/stores/{storeId}/inventory/{sku}/reserve`: units of one level, under a version if the caller
+//! likes (document 3 of the requirements).
+
+use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use evenstock_app::{
+    Clock, IdempotencyStore, RefusedLine, ReservationStore, Reserve, ReserveResult, StockStore, reserve,
+};
+use evenstock_domain::{Line, LocationId, OrderId, OutOfRange, Placed, Reservation, Sku};
+use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody, read_path};
+use serde_json::json;
+
+use crate::Inventory;
+use crate::keyed::{header_key, refusal};
+use crate::reservations::{answered, deps, first_expiry, fresh_id, key_reused, read_ttl, request_hash, units};
+
+/// Handles one reservation of one level.
+pub(crate) async fn reserve_one<S, C>(
+    inventory: &Inventory<S, C>,
+    caller: &Caller,
+    (store, sku): (&str, &str),
+    headers: &HeaderMap,
+    JsonBody(object): &JsonBody,
+) -> Result<Response, ApiError>
+where
+    S: StockStore + ReservationStore + IdempotencyStore,
+    C: Clock,
+{
+    let key = header_key(headers)?;
+    let location = read_path("storeId", store, LocationId::parse)?;
+    let sku = read_path("sku", sku, Sku::parse)?;
+    let mut fields = Fields::of(object);
+    let units = fields.integer("qty", units);
+    let ttl_seconds = read_ttl(&mut fields);
+    let expected = optional(&mut fields, "expectedVersion", |fields, name| {
+        fields.integer(name, |version| u64::try_from(version).map_err(|_| OutOfRange::Negative))
+    });
+    let order_id = optional(&mut fields, "orderId", |fields, name| fields.text(name, OrderId::parse));
+    let (units, ttl_seconds, expected, order_id) = fields.finish((units, ttl_seconds, expected, order_id))?;
+    let expected_version = if_match(headers)?.unwrap_or(expected);
+    let path = format!("POST /api/inventory/stores/{location}/inventory/{sku}/reserve");
+    let canonical = json!([path, units, ttl_seconds, expected_version, order_id.as_ref().map(OrderId::as_str)]);
+    let asked = Reserve {
+        organization: caller.organization.clone(),
+        order_id,
+        lines: vec![Line { sku, location, units }],
+        ttl_seconds,
+        expected_version,
+        idempotency: key.map(|key| (key, request_hash(&canonical))),
+        new_id: fresh_id()?,
+        actor: caller.key.actor(),
+    };
+    match reserve(deps(inventory), &asked).await? {
+        ReserveResult::KeyReused => Err(key_reused()),
+        ReserveResult::Refused(refused) => Err(refused.first().map_or_else(unknown, why)),
+        ReserveResult::Reserved { reservation, placed, replayed } => {
+            let entry = placed.into_iter().next().flatten();
+            reserved(&reservation, entry.as_ref(), ttl_seconds, replayed)
+        }
+    }
+}
+
+fn reserved(
+    reservation: &Reservation,
+    entry: Option<&Placed>,
+    ttl_seconds: i64,
+    replayed: bool,
+) -> Result<Response, ApiError> {
+    let (Some(line), Some(entry)) = (reservation.lines.first(), entry) else {
+        let forgotten = "the history that this answer is rebuilt from is gone";
+        return Err(ApiError::internal(std::io::Error::other(forgotten)));
+    };
+    let body = json!({
+        "success": true,
+        "newQuantity": entry.available_after,
+        "newVersion": entry.version,
+        "record": {
+            "sku": line.sku.as_str(),
+            "storeId": line.location.as_str(),
+            "qty": entry.available_after.max(0),
+            "version": entry.version,
+            "updatedAt": entry.entry.committed_at.to_string(),
+        },
+        "reservationId": reservation.id.as_str(),
+        "expiresAt": first_expiry(reservation, ttl_seconds),
+    });
+    let mut response = answered(StatusCode::CREATED, body, replayed);
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", entry.version)) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+fn why(line: &RefusedLine) -> ApiError {
+    line.level.as_ref().map_or_else(unknown, |level| refusal(&line.answer, level))
+}
+
+fn unknown() -> ApiError {
+    ApiError::not_found("there is no stock of this product")
+}
+
+/// A field that may be left out or `null`.
+fn optional<T>(
+    fields: &mut Fields<'_>,
+    name: &str,
+    read: impl FnOnce(&mut Fields<'_>, &str) -> Option<T>,
+) -> Option<Option<T>> {
+    if fields.has(name) { read(fields, name).map(Some) } else { Some(None) }
+}
+
+/// The version that `If-Match` asks for: `Some(None)` for whatever it is.
+fn if_match(headers: &HeaderMap) -> Result<Option<Option<u64>>, ApiError> {
+    let Some(value) = headers.get(IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(Some(None));
+    }
+    let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    match number.parse() {
+        Ok(version) if digits => Ok(Some(Some(version))),
+        _ => Err(ApiError::bad_field("If-Match", "must be a version such as \"3\", 3 or *")),
+    }
+}
