@@ -15,8 +15,8 @@ impl Timestamp {
     /// The Unix epoch. Stands for "nothing yet" where a level records the newest time that it has seen of something.
     pub const EPOCH: Self = Self(0);
 
-    /// The last millisecond of the year 9999, the latest time that RFC 3339 can write.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The last hour of the year 9999 that every offset can write; later times are refused.
+    pub const MAX: Self = Self(253_402_207_200_000);
 
     /// A time from milliseconds since the Unix epoch.
     ///

@@ -259,3 +259,11 @@ fn twenty_entries_leave_room_for_the_rest_within_a_kilobyte() {
     let size: usize = ledger.level.recent.iter().map(|entry| encode_entry(entry).len()).sum();
     assert!(size <= 640, "{size}");
 }
+
+#[test]
+fn every_time_that_exists_can_be_written_and_read() {
+    for time in [Timestamp::EPOCH, Timestamp::MAX] {
+        assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+    }
+    assert_eq!(Timestamp::from_millis(Timestamp::MAX.as_millis() + 1), Err(InvalidTime));
+}
