@@ -1,6 +1,7 @@
 //! Idempotency keys of requests: reading them, binding them, and telling a replay.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::IF_MATCH;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use evenstock_app::{Answer, Clock, IdempotencyStore, Operation, bind};
 use evenstock_domain::{StockLevel, Timestamp};
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::Inventory;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An operation, bound to a key or not.
 pub(crate) struct Named {
@@ -67,7 +68,12 @@ pub(crate) async fn named<S: IdempotencyStore, C: Clock>(
 
 /// An answer, marked when it is that of an earlier request.
 pub(crate) fn answered(body: impl serde::Serialize, replayed: bool) -> Response {
-    let mut response = Json(body).into_response();
+    answered_as(StatusCode::OK, body, replayed)
+}
+
+/// An answer with another status than 200.
+pub(crate) fn answered_as(status: StatusCode, body: impl serde::Serialize, replayed: bool) -> Response {
+    let mut response = (status, Json(body)).into_response();
     if replayed {
         response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
     }
@@ -86,5 +92,22 @@ pub(crate) fn refusal(answer: &Answer, level: &StockLevel) -> ApiError {
         Answer::Rejected(reason) => ApiError::unprocessable(format!("refused: {reason}"), current),
         // Applied answers do not come here.
         Answer::Applied(_) => ApiError::unprocessable("refused", current),
+    }
+}
+
+/// The version that `If-Match` asks for: `Some(None)` for whatever it is.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<Option<u64>>, ApiError> {
+    let Some(value) = headers.get(IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(Some(None));
+    }
+    let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    match number.parse() {
+        Ok(version) if digits => Ok(Some(Some(version))),
+        _ => Err(ApiError::bad_field("If-Match", "must be a version such as \"3\", 3 or *")),
     }
 }

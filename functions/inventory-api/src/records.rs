@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use evenstock_app::{
@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::Inventory;
-use crate::keyed::{answered, header_key, named, refusal};
+use crate::keyed::{answered, header_key, if_match, named, refusal};
 use crate::read::{Shared, unknown};
 use crate::reserve::reserve_one;
 
@@ -209,21 +209,4 @@ fn tagged(mut response: Response, version: u64) -> Response {
 fn names(tags: &HeaderValue, version: u64) -> bool {
     let tag = |text: &str| text.trim().trim_start_matches("W/").trim_matches('"').parse() == Ok(version);
     tags.to_str().is_ok_and(|tags| tags.trim() == "*" || tags.split(',').any(tag))
-}
-
-/// The version that `If-Match` asks for: `Some(None)` for whatever it is.
-fn if_match(headers: &HeaderMap) -> Result<Option<Option<u64>>, ApiError> {
-    let Some(value) = headers.get(IF_MATCH) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(Some(None));
-    }
-    let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    match number.parse() {
-        Ok(version) if digits => Ok(Some(Some(version))),
-        _ => Err(ApiError::bad_field("If-Match", "must be a version such as \"3\", 3 or *")),
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use evenstock_app::{
     Answer, Clock, IdempotencyStore, RefusedLine, ReservationDeps, ReservationStore, Reserve, ReserveResult, Settle,
@@ -16,12 +16,10 @@ use evenstock_domain::{
 };
 use evenstock_runtime::http::{ApiError, Caller, FieldIssue, Fields, JsonBody, read_path};
 use evenstock_runtime::new_id;
-use serde::Serialize;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 
 use crate::Inventory;
-use crate::keyed::{REPLAYED, header_key};
+use crate::keyed::{answered_as, header_key, key_reused, request_hash};
 use crate::reservation_wire::{ReservationBody, line_bodies};
 
 /// How long units are held unless the caller says otherwise, in seconds.
@@ -70,7 +68,7 @@ where
                 "expiresAt": first_expiry(&reservation, ttl_seconds),
                 "lines": line_bodies(&reservation),
             });
-            Ok(answered(StatusCode::CREATED, body, replayed))
+            Ok(answered_as(StatusCode::CREATED, body, replayed))
         }
     }
 }
@@ -164,7 +162,7 @@ where
         SettleAnswer::Settled { result: SettleResult::Unknown, .. } => Err(unknown()),
         SettleAnswer::Settled { result: SettleResult::Conflict { state, .. }, .. } => Err(other_state(state)),
         SettleAnswer::Settled { result: SettleResult::Settled { reservation, .. }, replayed } => {
-            Ok(answered(StatusCode::OK, ReservationBody::new(&reservation), replayed))
+            Ok(answered_as(StatusCode::OK, ReservationBody::new(&reservation), replayed))
         }
     }
 }
@@ -177,26 +175,9 @@ pub(crate) fn fresh_id() -> Result<ReservationId, ApiError> {
     ReservationId::parse(&new_id()).map_err(ApiError::internal)
 }
 
-/// The key is bound to what is asked for, not to how it was written down.
-pub(crate) fn request_hash(canonical: &Value) -> [u8; 32] {
-    Sha256::digest(canonical.to_string().as_bytes()).into()
-}
-
 /// The expiry that was first answered; it may have been extended since.
 pub(crate) fn first_expiry(reservation: &Reservation, ttl_seconds: i64) -> String {
     reservation.created_at.plus_millis(ttl_seconds.saturating_mul(1000)).to_string()
-}
-
-pub(crate) fn answered(status: StatusCode, body: impl Serialize, replayed: bool) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    if replayed {
-        response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
-    }
-    response
-}
-
-pub(crate) fn key_reused() -> ApiError {
-    ApiError::unprocessable("the idempotency key was used for another request", None)
 }
 
 fn unknown() -> ApiError {

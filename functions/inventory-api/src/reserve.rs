@@ -1,7 +1,7 @@
 //! `POST /api/inventory/stores/{storeId}/inventory/{sku}/reserve`: units of one level, under a version if the caller
 //! likes (document 3 of the requirements).
 
-use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::header::ETAG;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
@@ -12,8 +12,8 @@ use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody, read_path};
 use serde_json::json;
 
 use crate::Inventory;
-use crate::keyed::{header_key, refusal};
-use crate::reservations::{answered, deps, first_expiry, fresh_id, key_reused, read_ttl, request_hash, units};
+use crate::keyed::{answered_as, header_key, if_match, key_reused, refusal, request_hash};
+use crate::reservations::{deps, first_expiry, fresh_id, read_ttl, units};
 
 /// Handles one reservation of one level.
 pub(crate) async fn reserve_one<S, C>(
@@ -85,7 +85,7 @@ fn reserved(
         "reservationId": reservation.id.as_str(),
         "expiresAt": first_expiry(reservation, ttl_seconds),
     });
-    let mut response = answered(StatusCode::CREATED, body, replayed);
+    let mut response = answered_as(StatusCode::CREATED, body, replayed);
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", entry.version)) {
         response.headers_mut().insert(ETAG, tag);
     }
@@ -107,21 +107,4 @@ fn optional<T>(
     read: impl FnOnce(&mut Fields<'_>, &str) -> Option<T>,
 ) -> Option<Option<T>> {
     if fields.has(name) { read(fields, name).map(Some) } else { Some(None) }
-}
-
-/// The version that `If-Match` asks for: `Some(None)` for whatever it is.
-fn if_match(headers: &HeaderMap) -> Result<Option<Option<u64>>, ApiError> {
-    let Some(value) = headers.get(IF_MATCH) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(Some(None));
-    }
-    let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    match number.parse() {
-        Ok(version) if digits => Ok(Some(Some(version))),
-        _ => Err(ApiError::bad_field("If-Match", "must be a version such as \"3\", 3 or *")),
-    }
 }

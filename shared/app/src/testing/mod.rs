@@ -5,6 +5,7 @@ mod fakes;
 mod faulty;
 mod memory;
 mod reservation_contract;
+mod state_contract;
 mod surface_contract;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
