@@ -13,12 +13,15 @@ use crate::apply::{Step, look_back, settle};
 use crate::spill::spill;
 use crate::{Appended, Clock, StockStore, StoreError, Stored, with_causes};
 
-/// Tries before a request gives up. With 64 writers on one SKU the busiest needs about ten.
-const ATTEMPTS_MAX: u32 = 32;
+/// Tries before a request gives up; usually its patience ends first. With 64 writers on one SKU some need thirty.
+const ATTEMPTS_MAX: u32 = 128;
+
+/// The try after which waits grow no further.
+const WAIT_GROWS_TO: u32 = 3;
 
 /// How long a request is tried, in milliseconds: with one call more it stays within the shortest function timeout, so
 /// that the caller gets our answer and not the gateway's.
-const PATIENCE_MS: i64 = 5_000;
+const PATIENCE_MS: i64 = 7_000;
 
 /// What a request comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
