@@ -85,7 +85,8 @@ pub async fn request<S: StockStore, C: Clock>(
         if clock.now() > give_up {
             return Err(StoreError::exhausted(attempt));
         }
-        clock.back_off(attempt).await;
+        // Not longer with every try: the ones that waited longest would be the last to get through.
+        clock.back_off(attempt.min(WAIT_GROWS_TO)).await;
     }
     Err(StoreError::exhausted(ATTEMPTS_MAX))
 }
