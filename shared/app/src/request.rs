@@ -17,7 +17,7 @@ use crate::{Appended, Clock, StockStore, StoreError, Stored, with_causes};
 const ATTEMPTS_MAX: u32 = 128;
 
 /// The try after which waits grow no further.
-const WAIT_GROWS_TO: u32 = 3;
+const WAIT_GROWS_TO: u32 = 5;
 
 /// How long a request is tried, in milliseconds: with one call more it stays within the shortest function timeout, so
 /// that the caller gets our answer and not the gateway's.
