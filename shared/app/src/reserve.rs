@@ -15,7 +15,7 @@ use crate::request::recall;
 use crate::settle_reservation::{AT_ONCE, advance};
 use crate::{
     Answer, Clock, IdempotencyStore, Operation, ReservationDeps, ReservationStore, ReservationWrite, SettleResult,
-    StockStore, StoreError, bind, complete, request,
+    StockStore, StoreError, bind, complete, request, with_causes,
 };
 
 /// Rounds of one call. Each but the first follows somebody else's step, or a passing fault.
@@ -237,7 +237,7 @@ where
         }
         SettleResult::Settled { reservation, .. } => {
             if let Err(error) = complete(deps, &reservation).await {
-                warn!(reservation.id = %reservation.id, %error, "lines of {} are given back later", reservation.id);
+                warn!(reservation.id = %reservation.id, error = with_causes(&error), "lines of {} are given back later", reservation.id);
             }
             refusals.retain(|line| line.answer != Answer::Rejected(Rejection::Voided));
             Ok((!refusals.is_empty()).then_some(ReserveResult::Refused(refusals)))

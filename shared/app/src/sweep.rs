@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::{
     Clock, DueReservation, ReservationDeps, ReservationStore, SettleResult, Settlement, StockStore, StoreError,
-    settle_reservation,
+    settle_reservation, with_causes,
 };
 
 /// Reservations that are ended at once.
@@ -86,7 +86,7 @@ where
             Ok(SettleResult::Conflict { .. } | SettleResult::Unknown) => {}
             Err(error) => {
                 report.failed = report.failed.saturating_add(1);
-                warn!(%error, "a reservation that is due could not be ended and comes again");
+                warn!(error = with_causes(&error), "a reservation that is due could not be ended and comes again");
             }
         }
     }
