@@ -75,7 +75,7 @@ async fn trigger_poll<S, Q: Queue>(
         requested_at: SystemClock.now().to_string(),
     };
     let body = serde_json::to_string(&job).map_err(ApiError::internal)?;
-    operations.queue.send(QueueName::PollJobs, vec![Outgoing { body, organization: caller.organization }]).await?;
+    operations.queue.send(QueueName::PollJobs, vec![Outgoing::now(body, caller.organization)]).await?;
     let answer = json!({ "success": true, "message": "poll queued", "data": { "jobId": job.job_id } });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }

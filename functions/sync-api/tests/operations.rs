@@ -69,7 +69,7 @@ impl Function {
 #[tokio::test]
 async fn health_through_the_gateway_needs_no_key_and_counts_what_waits() {
     let function = Function::new(Some("shop"));
-    let message = Outgoing { body: "{}".to_owned(), organization: OrganizationId::parse("shop").unwrap() };
+    let message = Outgoing::now("{}".to_owned(), OrganizationId::parse("shop").unwrap());
     function.operations.queue.send(QueueName::StockChanges, vec![message.clone(), message]).await.unwrap();
     let event = include_str!("../../../events/sync-api.json");
     let reply = ask(&function.router, lambda_http::request::from_str(event).unwrap()).await;

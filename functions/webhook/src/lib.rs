@@ -107,7 +107,7 @@ async fn enqueue<Q: Queue>(
 ) -> Result<(), ApiError> {
     let message = |change: &StockChange| {
         let body = change.to_json().map_err(ApiError::internal)?;
-        Ok(Outgoing { body, organization: connection.organization.clone() })
+        Ok(Outgoing::now(body, connection.organization.clone()))
     };
     let messages = changes.iter().map(message).collect::<Result<Vec<_>, ApiError>>()?;
     intake.queue.send(QueueName::StockChanges, messages).await?;

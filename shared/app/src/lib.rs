@@ -4,6 +4,7 @@
 //! configuration come in through [`Clock`] and as values.
 
 mod access;
+mod announcement;
 mod apply;
 mod breaker;
 mod bulk;
@@ -27,6 +28,7 @@ mod update;
 pub mod testing;
 
 pub use access::{ApiKey, Scope};
+pub use announcement::{Announcement, EventType};
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};

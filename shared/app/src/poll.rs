@@ -280,7 +280,7 @@ fn messages_of(
             continue;
         }
         match change.to_json() {
-            Ok(body) => messages.push(Outgoing { body, organization: plan.organization.clone() }),
+            Ok(body) => messages.push(Outgoing::now(body, plan.organization.clone())),
             Err(error) => skip(plan, job, row.sku.as_str(), &error.to_string(), report),
         }
     }

@@ -230,6 +230,12 @@ pub enum QueueName {
     StockChanges,
     /// Polls that somebody asked for.
     PollJobs,
+    /// Stores with receipts that are due.
+    StoreSync,
+    /// Deliveries to endpoints that organizations registered.
+    Callbacks,
+    /// Records of the table's stream that cannot be read.
+    StreamDlq,
 }
 
 /// A message to send.
@@ -239,6 +245,18 @@ pub struct Outgoing {
     pub body: String,
     /// The tenant, so that a busy one cannot starve the others.
     pub organization: OrganizationId,
+    /// How long nobody may receive it, in seconds: at most [`Outgoing::DELAY_SECONDS_MAX`].
+    pub delay_seconds: u16,
+}
+
+impl Outgoing {
+    /// The longest delay that the queues know: a quarter of an hour.
+    pub const DELAY_SECONDS_MAX: u16 = 900;
+
+    /// A message that may be received at once.
+    pub const fn now(body: String, organization: OrganizationId) -> Self {
+        Self { body, organization, delay_seconds: 0 }
+    }
 }
 
 /// How many messages a queue holds.

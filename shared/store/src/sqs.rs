@@ -95,6 +95,7 @@ fn entry(place: usize, message: &Outgoing) -> Result<SendMessageBatchRequestEntr
         .id(place.to_string())
         .message_body(&message.body)
         .message_group_id(group_of(message))
+        .delay_seconds(i32::from(message.delay_seconds))
         .build()
         .map_err(|error| QueueError(Box::new(error)))
 }

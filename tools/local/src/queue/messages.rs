@@ -70,10 +70,11 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
 
 pub(super) fn insert(connection: &Connection, queue: &str, messages: &[Outgoing], now_ms: i64) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (queue, organization, body, sent_at, visible_at) VALUES (?1, ?2, ?3, ?4, ?4)",
+        "INSERT INTO message (queue, organization, body, sent_at, visible_at) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for message in messages {
-        insert.execute(params![queue, message.organization.as_str(), message.body, now_ms])?;
+        let visible_at = now_ms.saturating_add(i64::from(message.delay_seconds) * 1000);
+        insert.execute(params![queue, message.organization.as_str(), message.body, now_ms, visible_at])?;
     }
     Ok(())
 }
@@ -182,16 +183,16 @@ fn seq_of(receipt: &str) -> Option<i64> {
 }
 
 pub(super) fn show_all(connection: &Connection, now_ms: i64) -> rusqlite::Result<usize> {
-    connection.execute("UPDATE message SET visible_at = ?1 WHERE visible_at > ?1", [now_ms])
+    connection.execute("UPDATE message SET visible_at = ?1 WHERE visible_at > ?1 AND receipt IS NOT NULL", [now_ms])
 }
 
-/// Waiting and in-flight messages.
+/// Waiting messages, delayed ones among them, and those in flight.
 pub(super) fn count(connection: &Connection, queue: &QueueSettings, now_ms: i64) -> rusqlite::Result<(u64, u64)> {
     drop_expired(connection, queue, now_ms)?;
-    let mut waiting =
-        connection.prepare_cached("SELECT COUNT(*) FROM message WHERE queue = ?1 AND visible_at <= ?2")?;
-    let mut in_flight =
-        connection.prepare_cached("SELECT COUNT(*) FROM message WHERE queue = ?1 AND visible_at > ?2")?;
+    let mut waiting = connection
+        .prepare_cached("SELECT COUNT(*) FROM message WHERE queue = ?1 AND (visible_at <= ?2 OR receipt IS NULL)")?;
+    let mut in_flight = connection
+        .prepare_cached("SELECT COUNT(*) FROM message WHERE queue = ?1 AND visible_at > ?2 AND receipt IS NOT NULL")?;
     let only = |row: &Row<'_>| row.get(0);
     Ok((waiting.query_row(params![queue.name, now_ms], only)?, in_flight.query_row(params![queue.name, now_ms], only)?))
 }

@@ -183,6 +183,9 @@ pub const fn logical_id(queue: QueueName) -> &'static str {
     match queue {
         QueueName::StockChanges => "StockChangesQueue",
         QueueName::PollJobs => "PollJobsQueue",
+        QueueName::StoreSync => "StoreSyncQueue",
+        QueueName::Callbacks => "CallbacksQueue",
+        QueueName::StreamDlq => "StreamDlq",
     }
 }
 

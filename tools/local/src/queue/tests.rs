@@ -75,7 +75,7 @@ fn open(path: &Path, clock: &Arc<AtomicI64>) -> LocalQueues {
 }
 
 fn message(body: &str) -> Outgoing {
-    Outgoing { body: body.to_owned(), organization: OrganizationId::parse("org").unwrap() }
+    Outgoing::now(body.to_owned(), OrganizationId::parse("org").unwrap())
 }
 
 fn bodies(received: &[Received]) -> Vec<&str> {
@@ -167,6 +167,19 @@ async fn released_message_comes_after_the_delay() {
     assert_eq!(bench.queues.next_visible_in_ms(MAIN).await.unwrap(), Some(0));
     assert_eq!(bench.receive_one().await.receive_count, 2);
     assert_eq!(bench.queues.next_visible_in_ms(OTHER).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn delayed_message_waits_also_when_the_process_begins_anew() {
+    let bench = Bench::new();
+    bench.queues.send(MAIN, vec![Outgoing { delay_seconds: 5, ..message("a") }]).await.unwrap();
+    let bench = bench.reopened();
+    assert_eq!(bench.depth().await, (1, 0, 0));
+    bench.queues.release_abandoned().await.unwrap();
+    bench.advance_ms(4_999);
+    assert_eq!(bench.queues.receive(MAIN, 10).await.unwrap(), []);
+    bench.advance_ms(1);
+    assert_eq!(bench.receive_one().await.sent_at_ms, START_MS);
 }
 
 #[tokio::test]
