@@ -1,5 +1,6 @@
 //! Starting everything, and ending it in order.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -137,6 +138,7 @@ fn start_triggers(
     work: &mut JoinSet<Result<(), ServeError>>,
 ) -> Result<Router, ServeError> {
     let mut routes = Router::new();
+    let mut ticks = BTreeMap::new();
     for function in &template.functions {
         let name = function.logical_id.clone();
         for trigger in &function.triggers {
@@ -156,7 +158,9 @@ fn start_triggers(
                 }
                 Trigger::Schedule { every_s } => {
                     let every = Duration::from_secs(tick_seconds(&name, *every_s, environment));
-                    let tick = tick(name.clone(), every, functions.ticks(&name)?, stop.clone());
+                    let handler = functions.ticks(&name)?;
+                    ticks.insert(name.clone(), handler.clone());
+                    let tick = tick(name.clone(), every, handler, stop.clone());
                     work.spawn(async {
                         tick.await;
                         Ok(())
@@ -179,7 +183,7 @@ fn start_triggers(
             }
         }
     }
-    Ok(routes)
+    Ok(routes.merge(functions.schedules(ticks)))
 }
 
 /// A function that sees the request as it came, without what our own routing found in its path.
