@@ -8,6 +8,9 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | page of the change feed | `organization#F` | `F#number of its first change` |
+//! | marker of the change feed | `organization#F` | `M` |
+//! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
@@ -118,6 +121,31 @@ pub(crate) fn parse_reservation(pk: &str, sk: &str) -> Option<(OrganizationId, R
 /// A group of due reservations.
 pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
+}
+
+/// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
+pub(crate) fn feed(organization: &OrganizationId) -> String {
+    format!("{}#F", escape(organization.as_str()))
+}
+
+/// The sort key of a feed's marker.
+pub(crate) const FEED_MARKER: &str = "M";
+
+/// What sort keys of a feed's pages begin with.
+pub(crate) const CHANGE_PAGE_PREFIX: &str = "F#";
+
+/// The sort key of the page that begins with this number.
+pub(crate) fn change_page(first_seq: u64) -> String {
+    format!("{CHANGE_PAGE_PREFIX}{first_seq:020}")
+}
+
+/// The number that a page begins with.
+pub(crate) fn parse_change_page(sk: &str) -> Option<u64> {
+    sk.strip_prefix(CHANGE_PAGE_PREFIX)?.parse().ok()
+}
+
+pub(crate) fn repair() -> Key {
+    Key { pk: "repair".to_owned(), sk: "repair".to_owned() }
 }
 
 pub(crate) fn poll(source: &Source) -> Key {

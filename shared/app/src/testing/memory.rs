@@ -27,8 +27,8 @@ struct PollState {
 type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
-struct State {
-    levels: BTreeMap<LevelKey, Stored>,
+pub(super) struct State {
+    pub(super) levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
     polls: BTreeMap<Source, PollState>,
@@ -36,7 +36,9 @@ struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
-    writes: u64,
+    pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
+    pub(super) repair: Option<crate::RepairPass>,
+    pub(super) writes: u64,
 }
 
 /// All stores of the system behind one mutex, with the conditions of the real one.
@@ -44,7 +46,7 @@ struct State {
 pub struct MemoryStore(Mutex<State>);
 
 impl MemoryStore {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

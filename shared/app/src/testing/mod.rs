@@ -3,7 +3,9 @@
 pub mod contract;
 mod fakes;
 mod faulty;
+mod feed_contract;
 mod memory;
+mod memory_feed;
 mod reservation_contract;
 mod state_contract;
 mod surface_contract;
