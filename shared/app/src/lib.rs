@@ -36,8 +36,8 @@ pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, Bu
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use feed::{
-    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport, RepairStore, ScanPage,
-    changes_behind, head_of_feed, publish, repair, snapshot_offset,
+    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
+    RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};

@@ -9,8 +9,8 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, Scope, StoreError, with_causes};
-use evenstock_domain::OrganizationId;
+use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, with_causes};
+use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
@@ -25,7 +25,7 @@ const DEMO_KEY: &str = "demo";
 
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
-type Publisher = evenstock_change_publisher::Publisher<DynamoStore, SystemClock>;
+type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
 type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, SystemClock>;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
@@ -116,7 +116,14 @@ impl Functions {
                 clock: SystemClock,
                 ids: ids.clone(),
             }),
-            publisher: Arc::new(Publisher { store: store.clone(), clock: SystemClock, ids: ids.clone() }),
+            publisher: Arc::new(Publisher {
+                store: store.clone(),
+                queue: queues.clone(),
+                clock: SystemClock,
+                ids: ids.clone(),
+                limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
+                recent: RecentPages::default(),
+            }),
             scheduler: Arc::new(Scheduler { store: store.clone(), clock: SystemClock, ids }),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
             access,
@@ -173,6 +180,10 @@ impl Functions {
                 let scheduler = Arc::clone(&self.scheduler);
                 Ok(Arc::new(move || handle_due(Arc::clone(&scheduler)).boxed()))
             }
+            "ChangePublisherFunction" => {
+                let publisher = Arc::clone(&self.publisher);
+                Ok(Arc::new(move || repair_feeds(Arc::clone(&publisher)).boxed()))
+            }
             _ => Err(unserved(function, "Schedule")),
         }
     }
@@ -219,7 +230,7 @@ async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, 
 }
 
 async fn publish(publisher: Arc<Publisher>, event: Event) -> Vec<String> {
-    let failures = evenstock_change_publisher::handle(&publisher, event).await.batch_item_failures;
+    let failures = evenstock_change_publisher::handle_records(&publisher, event).await.batch_item_failures;
     failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
 }
 
@@ -230,6 +241,10 @@ fn scheduled() -> Value {
 
 async fn handle_due(scheduler: Arc<Scheduler>) -> Result<Value, String> {
     evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error))
+}
+
+async fn repair_feeds(publisher: Arc<Publisher>) -> Result<(), String> {
+    evenstock_change_publisher::repair_feeds(&publisher).await.map(|_| ()).map_err(|error| with_causes(&error))
 }
 
 async fn handle_tick(polls: Arc<Polls>) -> Result<Value, String> {
