@@ -243,8 +243,8 @@ async fn handle_due(scheduler: Arc<Scheduler>) -> Result<Value, String> {
     evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error))
 }
 
-async fn repair_feeds(publisher: Arc<Publisher>) -> Result<(), String> {
-    evenstock_change_publisher::repair_feeds(&publisher).await.map(|_| ()).map_err(|error| with_causes(&error))
+async fn repair_feeds(publisher: Arc<Publisher>) -> Result<Value, String> {
+    evenstock_change_publisher::repair_feeds(&publisher).await.map_err(|error| with_causes(&error))
 }
 
 async fn handle_tick(polls: Arc<Polls>) -> Result<Value, String> {
