@@ -144,7 +144,7 @@ mod tests {
         hex::decode(text).unwrap().try_into().unwrap()
     }
 
-    /// Test case 16 of McGrew and Viega, "The Galois/Counter Mode of Operation" (2005): AES-256 with associated data.
+    /// Test case 16 of "The Galois/Counter Mode of Operation" (2005): AES-256 with associated data.
     #[test]
     fn cipher_is_aes_256_gcm_as_published() {
         let key: [u8; 32] = bytes("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308");

@@ -12,6 +12,7 @@ use evenstock_store::{AwsSettings, DynamoStore, KeyId, Keyring, KeyringSealer, K
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use crate::faults::lossy;
 use crate::support::{Emulated, TABLE, client_to, fresh};
 
 const MASTER_KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1";
@@ -228,6 +229,17 @@ async fn lost_answer_is_asked_for_again() {
     let sealed = world.sealer("1").seal("here", "hunter2").await.unwrap();
     world.kms.fail(1, ResponseTemplate::new(200).set_delay(Duration::from_millis(1_300)));
     assert_eq!(world.sealer("1").open("here", &sealed).await.unwrap().expose(), "hunter2");
+}
+
+#[tokio::test]
+async fn new_key_whose_storing_was_not_confirmed_is_one_key() {
+    for lost in 1..=4 {
+        let world = World::new().await;
+        let store = DynamoStore::new(client_to(lossy(world.emulated.address, lost).await), TABLE, 400);
+        let sealed = world.sealer_on(store, "1").seal("here", "hunter2").await.unwrap();
+        assert_eq!(world.sealer("1").open("here", &sealed).await.unwrap().expose(), "hunter2", "{lost} answers lost");
+        assert_eq!(world.calls().0, 1, "{lost} answers lost");
+    }
 }
 
 #[tokio::test]
