@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "these functions are parts of test bodies"
 )]
 

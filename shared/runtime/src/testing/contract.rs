@@ -185,9 +185,26 @@ impl Contract {
         }
     }
 
+    /// A schema with the fields of all those that it is made of.
+    fn whole(&self, schema: &Value) -> Value {
+        let mut whole = self.resolved(schema).clone();
+        let parts = whole.as_object_mut().and_then(|object| object.remove("allOf"));
+        for part in parts.as_ref().and_then(Value::as_array).into_iter().flatten() {
+            let part = self.whole(part);
+            for (name, value) in part.as_object().into_iter().flatten() {
+                match (whole.get_mut(name), value) {
+                    (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
+                    (Some(Value::Array(known)), Value::Array(more)) => known.extend(more.clone()),
+                    (_, value) => whole[name] = value.clone(),
+                }
+            }
+        }
+        whole
+    }
+
     /// Whether a value is as its schema says; strictly, if fields that the schema does not know are wrong.
     fn fits(&self, schema: &Value, value: &Value, strict: bool, at: &str) -> Result<(), String> {
-        let schema = self.resolved(schema);
+        let schema = &self.whole(schema);
         for name in ["oneOf", "anyOf"] {
             if let Some(variants) = schema.get(name).and_then(Value::as_array) {
                 let results: Vec<_> = variants.iter().map(|variant| self.fits(variant, value, strict, at)).collect();
