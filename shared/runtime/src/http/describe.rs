@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use evenstock_app::Scope;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -46,6 +48,8 @@ const HEADERS: [(&str, &str); 7] = [
 
 const ALWAYS: &[&str] = &["X-Request-Id"];
 const KEYED: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
+const ORGANIZATION: &str = "X-Organization-Id";
+const KEY: &str = "Idempotency-Key";
 const BY_KEY: [&str; 2] = ["apiKey", "bearer"];
 
 /// One endpoint, as callers should know it.
@@ -111,9 +115,8 @@ impl Endpoint {
         self.keyed = true;
         self.operation = self.operation.description(Some(format!("Needs a key with the scope `{}`.", scope.as_str())));
         self.headers.extend(KEYED);
-        let about = "The organization that the request is about. Only an operator's key may name another than its own.";
-        let text = ObjectBuilder::new().schema_type(Type::String);
-        self.parameter(ParameterIn::Header, "X-Organization-Id", about, text).refuses(&[400, 401, 403, 429, 503])
+        self.operation = self.operation.parameter_ref(Ref::new(format!("#/components/parameters/{ORGANIZATION}")));
+        self.refuses(&[400, 401, 403, 429, 503])
     }
 
     /// Takes a text from the query.
@@ -123,7 +126,7 @@ impl Endpoint {
         self.parameter(ParameterIn::Query, name, about, text).refuses(&[400])
     }
 
-    /// Takes a query parameter that must be there.
+    /// Takes a whole number from the query, within these bounds.
     #[must_use]
     pub fn query_number(self, name: &str, about: &str, (least, most): (u32, u32)) -> Self {
         let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most));
@@ -151,10 +154,8 @@ impl Endpoint {
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.headers.insert("Idempotency-Replayed");
-        let about = "Names this request: sent again under the same key it has no other effect, and gets the first \
-                     answer. Bound to method, path and body; another request under it is a 422.";
-        let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
-        self.parameter(ParameterIn::Header, "Idempotency-Key", about, key).refuses(&[400, 422])
+        self.operation = self.operation.parameter_ref(Ref::new(format!("#/components/parameters/{KEY}")));
+        self.refuses(&[400, 422])
     }
 
     /// Answers with an `ETag`.
@@ -165,10 +166,7 @@ impl Endpoint {
     }
 
     fn parameter(mut self, place: ParameterIn, name: &str, about: &str, schema: ObjectBuilder) -> Self {
-        let required = if matches!(place, ParameterIn::Path) { Required::True } else { Required::False };
-        let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(required);
-        let parameter = parameter.description(Some(about)).schema(Some(Schema::Object(schema.build())));
-        self.operation = self.operation.parameter(parameter);
+        self.operation = self.operation.parameter(parameter(place, name, about, schema));
         self
     }
 
@@ -271,6 +269,17 @@ fn components() -> ComponentsBuilder {
         let response = ResponseBuilder::new().description(about).content("application/json", content);
         components = components.response(name, with_headers(response, headers));
     }
+    for (name, about) in HEADERS {
+        let text = Schema::Object(ObjectBuilder::new().schema_type(Type::String).build());
+        components = components.header(name, HeaderBuilder::new().schema(Some(text)).description(Some(about)).build());
+    }
+    let about = "The organization that the request is about. Only an operator's key may name another than its own.";
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    components = components.parameter(ORGANIZATION, parameter(ParameterIn::Header, ORGANIZATION, about, text));
+    let about = "Names this request: sent again under the same key it has no other effect, and gets the first answer. \
+                 Bound to method, path and body; another request under it is a 422.";
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    components = components.parameter(KEY, parameter(ParameterIn::Header, KEY, about, text));
     let own = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The key as it is."));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same key as a bearer token."));
     components
@@ -278,16 +287,60 @@ fn components() -> ComponentsBuilder {
         .security_scheme("bearer", SecurityScheme::Http(bearer.build()))
 }
 
+fn parameter(place: ParameterIn, name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+    let required = if matches!(place, ParameterIn::Path) { Required::True } else { Required::False };
+    let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(required);
+    parameter.description(Some(about)).schema(Some(Schema::Object(schema.build()))).build()
+}
+
 fn with_headers<'a>(answer: ResponseBuilder, names: impl Iterator<Item = &'a str>) -> Response {
-    let mut answer = answer;
-    for name in names {
-        let about = HEADERS.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
-        let text = Schema::Object(ObjectBuilder::new().schema_type(Type::String).build());
-        answer = answer.header(name, HeaderBuilder::new().schema(Some(text)).description(about).build());
-    }
-    answer.build()
+    let named = |answer: ResponseBuilder, name| answer.header_ref(name, Ref::new(format!("#/components/headers/{name}")));
+    names.fold(answer, named).build()
 }
 
 fn requirement(scheme: &str) -> SecurityRequirement {
     SecurityRequirement::new(scheme, core::iter::empty::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ApiError;
+    use super::*;
+
+    #[test]
+    fn every_error_that_can_be_made_is_described_under_its_code() {
+        let cause = || std::io::Error::other("down");
+        let errors = [
+            ApiError::bad_request(Vec::new()),
+            ApiError::unauthorized(""),
+            ApiError::forbidden(""),
+            ApiError::not_found(""),
+            ApiError::conflict("", None),
+            ApiError::too_large(),
+            ApiError::unprocessable("", None),
+            ApiError::rate_limited(1),
+            ApiError::internal(cause()),
+            ApiError::unavailable(cause()),
+            ApiError::not_configured(""),
+        ];
+        for error in errors {
+            let about = REFUSALS.iter().find(|(status, ..)| *status == error.status.as_u16()).unwrap().2;
+            assert!(about.starts_with(&format!("`{}`", error.code)), "{about}");
+        }
+    }
+
+    #[test]
+    fn what_an_endpoint_takes_says_what_it_refuses() {
+        let statuses = |endpoint: Endpoint| {
+            let item = endpoint.item("test");
+            let operation = item.get.unwrap();
+            operation.responses.responses.into_keys().collect::<Vec<_>>()
+        };
+        let open = || Endpoint::get("/a", "a", "").answers_nothing(204, "");
+        assert_eq!(statuses(open()), ["204", "500"]);
+        assert_eq!(statuses(open().scope(Scope::Read)), ["204", "400", "401", "403", "429", "500", "503"]);
+        assert_eq!(statuses(open().idempotent()), ["204", "400", "422", "500"]);
+        assert_eq!(statuses(open().body::<ErrorBody>()), ["204", "400", "413", "500"]);
+        assert_eq!(statuses(Endpoint::get("/a/{id}", "a", "")), ["400", "500"]);
+    }
 }
