@@ -28,7 +28,8 @@ mod update;
 pub mod testing;
 
 pub use access::{ApiKey, Scope};
-pub use announcement::{Announcement, EventType};
+pub use announcement::Announcement;
+pub use evenstock_domain::EventType;
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
