@@ -25,9 +25,9 @@ mod time;
 pub use blind::BlindRequest;
 pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
 pub use callback::{
-    Answer, Attempt, BODY_BYTES_MAX, Delivery, DeliveryId, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX,
-    Endpoint, EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS,
-    Registered, Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription,
+    Attempt, BODY_BYTES_MAX, Delivery, DeliveryId, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, Endpoint,
+    EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS, Registered,
+    Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription, Tried,
 };
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};

@@ -85,14 +85,14 @@ impl Attempt {
 
 /// A try, and how long the receiver wants us to wait before the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Tried {
     /// The try.
     pub attempt: Attempt,
     /// What `Retry-After` said, in seconds.
     pub retry_after_seconds: Option<u32>,
 }
 
-impl Answer {
+impl Tried {
     /// The wait that the receiver may ask for: with 429 and 503, a day at most. In milliseconds.
     pub fn wait_ms(&self) -> Option<i64> {
         let asked = self.retry_after_seconds.filter(|_| matches!(self.attempt.status_code, Some(429 | 503)))?;
@@ -172,7 +172,7 @@ impl Delivery {
 
     /// After a try that ended at `now`.
     #[must_use]
-    pub fn tried(&self, answer: &Answer, schedule: &RetrySchedule, now: Timestamp) -> Self {
+    pub fn tried(&self, answer: &Tried, schedule: &RetrySchedule, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.attempts.push(answer.attempt.clone());
         let surplus = next.attempts.len().saturating_sub(ATTEMPTS_KEPT);
@@ -267,9 +267,9 @@ mod tests {
         Delivery::new(organization, id, "event".to_owned(), EventType::StockLow, None, "{}".to_owned())
     }
 
-    fn answer(status: u16, retry_after_seconds: Option<u32>) -> Answer {
+    fn answer(status: u16, retry_after_seconds: Option<u32>) -> Tried {
         let attempt = Attempt { at: at(0), status_code: Some(status), duration_ms: 3, error: None, response: None };
-        Answer { attempt, retry_after_seconds }
+        Tried { attempt, retry_after_seconds }
     }
 
     fn schedule(text: &str) -> RetrySchedule {

@@ -12,7 +12,7 @@ mod registry;
 mod schedule;
 
 pub use address::{Forbidden, Guard};
-pub use delivery::{Answer, Attempt, BODY_BYTES_MAX, Delivery, DeliveryState, KEPT_MS};
+pub use delivery::{Attempt, BODY_BYTES_MAX, Delivery, DeliveryState, KEPT_MS, Tried};
 pub use delivery_id::{DeliveryId, InvalidDeliveryId};
 pub use endpoint::{Disabled, DisabledReason, Endpoint, OVERLAP_MS, RetiredSecret, Secrets, Subscription};
 pub use event_type::EventType;
