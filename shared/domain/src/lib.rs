@@ -8,6 +8,7 @@
 
 mod blind;
 mod breaker;
+mod callback;
 mod codec;
 mod decide;
 mod event;
@@ -23,10 +24,17 @@ mod time;
 
 pub use blind::BlindRequest;
 pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
+pub use callback::{
+    Attempt, BODY_BYTES_MAX, Delivery, DeliveryId, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, Endpoint,
+    EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS, Registered,
+    Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription, Tried,
+};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
-pub use ids::{InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
+pub use ids::{
+    EndpointId, InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId,
+};
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};
