@@ -1,6 +1,6 @@
 //! Starting everything, and ending it in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use crate::dynamo::{DynamoError, LocalDynamo};
 use crate::functions::{Functions, WiringError, unserved};
-use crate::home::{Home, HomeError, new_key};
+use crate::home::{Home, HomeError, new_key, new_seal_keys};
 use crate::pump::{Stop, pump, tick};
 use crate::queue::{LocalQueueError, LocalQueues};
 use crate::stream::{StreamError, StreamReader};
@@ -62,6 +62,8 @@ pub(crate) enum ServeError {
     Stream(#[from] StreamError),
     #[error(transparent)]
     Wiring(#[from] WiringError),
+    #[error("no key can be made")]
+    Randomness(#[source] std::io::Error),
     #[error("the server failed")]
     Server(#[source] std::io::Error),
 }
@@ -73,10 +75,15 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let template = Template::built_in()?;
     let home = settings.data.as_deref().map(Home::open).transpose()?;
     let event_id_key = home.as_ref().map_or_else(new_key, |home| home.event_id_key.clone());
+    let seal_keys = match &home {
+        Some(home) => home.seal_keys.clone(),
+        None => new_seal_keys().map_err(ServeError::Randomness)?,
+    };
     let environment = settings.environment.with_defaults([
         ("MARKETPLACE_A_SECRET", "secret".to_owned()),
         ("MARKETPLACE_B_API_KEY", "test-key".to_owned()),
         ("EVENT_ID_KEY", event_id_key),
+        ("SEAL_KEYS", seal_keys),
     ]);
 
     let file = |name| home.as_ref().map(|home| home.file(name));
@@ -146,8 +153,10 @@ fn start_triggers(
                 Trigger::Http { method, path } => {
                     let filter = method_filter(method).ok_or_else(|| unserved(&name, "HttpApi"))?;
                     let service = afresh(functions.http(&name)?);
-                    routes = routes
-                        .route(&route_of(path), MethodRouter::<(), Infallible>::new().on_service(filter, service));
+                    for path in also_under(template, method, path) {
+                        let on_method = MethodRouter::<(), Infallible>::new().on_service(filter, service.clone());
+                        routes = routes.route(&route_of(path), on_method);
+                    }
                 }
                 Trigger::Sqs { queue, batch_size, concurrency_max, .. } => {
                     let handler = functions.batches(&name)?;
@@ -199,6 +208,32 @@ fn afresh(
         }
         function.clone().oneshot(Request::from_parts(parts, body))
     })
+}
+
+/// A route's own path, and those of other methods' routes that it covers: the gateway looks among the routes of a
+/// request's method only, whereas our router takes the path that fits best and then asks for the method.
+fn also_under<'a>(template: &'a Template, method: &str, path: &'a str) -> Vec<&'a str> {
+    let triggers = template.functions.iter().flat_map(|function| &function.triggers);
+    let routes = triggers.filter_map(|trigger| match trigger {
+        Trigger::Http { method, path } => Some((method.as_str(), path.as_str())),
+        _ => None,
+    });
+    let routes: BTreeSet<_> = routes.collect();
+    let paths: BTreeSet<_> = routes.iter().map(|(_, path)| *path).collect();
+    // The longest greedy route that covers it is the one that the gateway takes.
+    let taken_by = |other: &str| {
+        let greedy = routes.iter().filter(|(own, greedy)| *own == method && covers(greedy, other));
+        greedy.max_by_key(|(_, greedy)| greedy.len()).map(|(_, greedy)| *greedy)
+    };
+    let others = paths.iter().filter(|other| !routes.contains(&(method, **other)) && taken_by(other) == Some(path));
+    [path].into_iter().chain(others.copied()).collect()
+}
+
+/// Whether a greedy route covers a path without parameters.
+fn covers(greedy: &str, path: &str) -> bool {
+    let prefix = greedy.strip_suffix("+}").and_then(|route| route.rsplit_once('{')).map(|(prefix, _)| prefix);
+    let rest = prefix.filter(|_| !path.contains('{')).and_then(|prefix| path.strip_prefix(prefix));
+    rest.is_some_and(|rest| !rest.is_empty())
 }
 
 /// A path of the gateway as our router writes it: a greedy parameter is `{name+}` there and `{*name}` here.
