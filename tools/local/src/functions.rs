@@ -42,6 +42,7 @@ pub(crate) struct Functions {
     webhook: Router,
     inventory_api: Router,
     sync_api: Router,
+    replication_api: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -100,6 +101,12 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        let replication = evenstock_replication_api::Replication {
+            store: Arc::clone(&store),
+            clock: SystemClock,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+            watch: evenstock_replication_api::Watch::default(),
+        };
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -111,6 +118,7 @@ impl Functions {
             webhook: evenstock_webhook::routes(Arc::new(intake)),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
@@ -136,6 +144,7 @@ impl Functions {
             "WebhookFunction" => Ok(self.webhook.clone()),
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
+            "ReplicationApiFunction" => Ok(self.replication_api.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }
