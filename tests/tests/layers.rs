@@ -23,9 +23,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "replication-api" => {
-            FUNCTION
-        }
+        | "replication-api" => FUNCTION,
         "local" => &[
             "domain",
             "app",

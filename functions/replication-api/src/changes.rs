@@ -156,7 +156,9 @@ where
             Ok(Json(ChangesBody { events: events.iter().map(EventBody::new).collect(), next_offset, has_more }))
         }
         Behind::Ahead => Err(ApiError::bad_field("fromOffset", "is ahead of the newest change")),
-        Behind::Gone => Err(ApiError::gone("changes behind this offset are no longer kept; begin anew with a snapshot")),
+        Behind::Gone => {
+            Err(ApiError::gone("changes behind this offset are no longer kept; begin anew with a snapshot"))
+        }
     }
 }
 
