@@ -18,12 +18,16 @@ use evenstock_app::{
     StoreError, publish, repair, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
+use futures::StreamExt;
 use happening::Happening;
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 /// How long one tick of the schedule begins new work, in milliseconds: the last group still ends in time.
 const REPAIR_WORK_MS: i64 = 30_000;
+
+/// Feeds that are written at once.
+const FEEDS_AT_ONCE: usize = 8;
 
 /// What the function needs.
 #[derive(Debug)]
@@ -161,8 +165,10 @@ where
     followed
 }
 
-/// The changes of a batch with their numbers, in the batch's order; or why they could not be published.
-type Feeds = BTreeMap<OrganizationId, Result<std::vec::IntoIter<FeedEvent>, StoreError>>;
+/// An organization's changes of a batch with their numbers, in order; or why they could not be published.
+type Published = Result<std::vec::IntoIter<FeedEvent>, StoreError>;
+
+type Feeds = BTreeMap<OrganizationId, Published>;
 
 /// Publishes the changes of a batch. An organization whose feed fails does not hold up the others.
 async fn publish_all<S, Q, C>(publisher: &Publisher<S, Q, C>, batch: impl Iterator<Item = &Happening>) -> Feeds
@@ -178,15 +184,27 @@ where
             candidates.entry(organization.clone()).or_default().extend(changes.iter().cloned());
         }
     }
-    let mut feeds = Feeds::new();
+    let mut work = Vec::with_capacity(candidates.len());
     for (organization, candidates) in candidates {
-        let published = publish(publisher.feed(), &organization, &candidates).await.map(|seqs| {
-            let changes = candidates.into_iter().map(|candidate| candidate.change);
-            seqs.into_iter().zip(changes).map(|(seq, change)| FeedEvent { seq, change }).collect::<Vec<_>>().into_iter()
-        });
-        feeds.insert(organization, published);
+        work.push(publish_one(publisher, organization, candidates));
     }
-    feeds
+    futures::stream::iter(work).buffer_unordered(FEEDS_AT_ONCE).collect().await
+}
+
+async fn publish_one<S, Q, C>(
+    publisher: &Publisher<S, Q, C>,
+    organization: OrganizationId,
+    candidates: Vec<Candidate>,
+) -> (OrganizationId, Published)
+where
+    S: FeedStore,
+    C: Clock,
+{
+    let published = publish(publisher.feed(), &organization, &candidates).await.map(|seqs| {
+        let changes = candidates.into_iter().map(|candidate| candidate.change);
+        seqs.into_iter().zip(changes).map(|(seq, change)| FeedEvent { seq, change }).collect::<Vec<_>>().into_iter()
+    });
+    (organization, published)
 }
 
 /// Does what a record asks for; how many changes it tells of.
