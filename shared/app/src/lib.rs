@@ -46,7 +46,7 @@ pub use request::{Answer, Settled, request};
 pub use reservation_store::{DuePage, DueReservation, ReservationStore, ReservationWrite, StoredReservation};
 pub use reserve::{RefusedLine, Reserve, ReserveResult, reserve};
 pub use settle_reservation::{
-    ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
+    ReservationDeps, Settle, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};
