@@ -15,7 +15,8 @@ use evenstock_domain::{
     TTL_SECONDS_MAX, sum_lines,
 };
 use evenstock_runtime::http::{
-    ApiError, BoundRequest, Caller, FieldIssue, Fields, JsonBody, answered, header_key, key_reused, read_path, request_hash,
+    ApiError, BoundRequest, Caller, FieldIssue, Fields, JsonBody, answered, header_key, key_reused, read_path,
+    request_hash,
 };
 use evenstock_runtime::new_id;
 use serde_json::json;

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use evenstock_app::testing::{Fault, FaultyStore};
 use evenstock_app::{
-    ReservationDeps, Reserve, ReserveResult, Settle, SettleResult, StockStore, SweepLimits, Wanted,
-    apply_group, complete, reserve, settle, sweep,
+    Clock, ReservationDeps, Reserve, ReserveResult, Settle, SettleResult, StockStore, SweepLimits, Wanted, apply_group,
+    complete, reserve, settle, sweep,
 };
 use evenstock_domain::{
     ActorCode, Delta, EventBody, EventIdKey, LevelKey, Line, LocationId, Means, OrganizationId, Quantity, Reservation,
