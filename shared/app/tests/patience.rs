@@ -1,5 +1,4 @@
 //! A call that the store lets down must answer before its function is cut off.
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use core::sync::atomic::{AtomicI64, Ordering};
 
