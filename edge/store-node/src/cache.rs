@@ -74,13 +74,14 @@ impl Cache {
         Ok(Self { writes: open()?, reads: open()? })
     }
 
-    /// Whose copy it is; `None` for a new one.
-    pub(crate) fn owner(&self) -> Result<Option<Owner>, DatabaseError> {
+    /// Whose copy it is. A new one becomes `claimant`'s.
+    pub(crate) fn owner(&self, claimant: &Owner) -> Result<Owner, DatabaseError> {
         self.writes.run_here(|tx| {
-            tx.query_row("SELECT centre, key_mark FROM progress WHERE centre IS NOT NULL", [], |row| {
+            let claim = "UPDATE progress SET centre = ?1, key_mark = ?2 WHERE centre IS NULL";
+            tx.execute(claim, params![claimant.centre, claimant.key_mark])?;
+            tx.query_row("SELECT centre, key_mark FROM progress", [], |row| {
                 Ok(Owner { centre: row.get(0)?, key_mark: row.get(1)? })
             })
-            .optional()
         })
     }
 
@@ -218,79 +219,4 @@ fn fold(connection: &Connection, generation: i64, about: &About) -> rusqlite::Re
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn about(product: &str, version: u64, available: i64, reserved: Option<i64>) -> About {
-        let saying = Saying { version, available, reserved, at: Timestamp::EPOCH };
-        About { product: product.to_owned(), store: "s".to_owned(), saying }
-    }
-
-    fn owner() -> Owner {
-        Owner { centre: "http://centre/".to_owned(), key_mark: vec![1] }
-    }
-
-    async fn available(cache: &Cache, product: &str) -> Option<i64> {
-        cache.levels(product, Some("s")).await.unwrap().first().map(|level| level.available)
-    }
-
-    #[tokio::test]
-    async fn copy_in_use_answers_until_the_next_snapshot_is_complete() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&folder.path().join("cache.sqlite")).unwrap();
-        assert_eq!(cache.progress().await.unwrap().offset, None);
-        cache.begin_snapshot().await.unwrap();
-        cache.add_to_snapshot(vec![about("old", 9, 90, Some(0)), about("kept", 9, 91, Some(0))]).await.unwrap();
-        assert_eq!(available(&cache, "old").await, None, "unfinished");
-        cache.finish_snapshot(7, owner()).await.unwrap();
-        assert_eq!(available(&cache, "old").await, Some(90));
-
-        cache.begin_snapshot().await.unwrap();
-        cache.add_to_snapshot(vec![about("unfinished", 1, 1, Some(0))]).await.unwrap();
-        cache.begin_snapshot().await.unwrap();
-        cache.add_to_snapshot(vec![about("kept", 2, 20, Some(0))]).await.unwrap();
-        assert_eq!((available(&cache, "old").await, available(&cache, "kept").await), (Some(90), Some(91)));
-        cache.finish_snapshot(3, owner()).await.unwrap();
-        assert_eq!(available(&cache, "old").await, None, "the centre no longer names it");
-        assert_eq!(available(&cache, "unfinished").await, None);
-        assert_eq!(available(&cache, "kept").await, Some(20), "versions of the former copy do not count");
-        assert_eq!(cache.progress().await.unwrap().offset, Some(3));
-    }
-
-    #[tokio::test]
-    async fn answer_to_a_write_during_a_snapshot_is_in_both_copies() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&folder.path().join("cache.sqlite")).unwrap();
-        cache.begin_snapshot().await.unwrap();
-        cache.apply_answers(vec![about("first", 1, 5, None)]).await.unwrap();
-        cache.finish_snapshot(1, owner()).await.unwrap();
-        assert_eq!(available(&cache, "first").await, Some(5), "created after its page was read");
-
-        cache.begin_snapshot().await.unwrap();
-        cache.apply_answers(vec![about("second", 1, 6, None)]).await.unwrap();
-        assert_eq!(available(&cache, "second").await, Some(6));
-        cache.add_to_snapshot(vec![about("first", 1, 5, Some(2))]).await.unwrap();
-        cache.finish_snapshot(1, owner()).await.unwrap();
-        assert_eq!(available(&cache, "second").await, Some(6));
-        assert_eq!(cache.levels("first", None).await.unwrap()[0].reserved, 2);
-    }
-
-    #[tokio::test]
-    async fn offset_and_changes_stand_or_fall_together() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("cache.sqlite");
-        let cache = Cache::open(&file).unwrap();
-        cache.begin_snapshot().await.unwrap();
-        cache.finish_snapshot(1, owner()).await.unwrap();
-        // A number that SQLite cannot hold fails the second change.
-        let changes = vec![about("a", 1, 1, Some(0)), about("a", u64::MAX, 1, Some(0))];
-        assert!(cache.apply_changes(changes, 3, None).await.is_err());
-        assert_eq!((available(&cache, "a").await, cache.progress().await.unwrap().offset), (None, Some(1)));
-        cache.apply_changes(vec![about("a", 1, 1, Some(0))], 2, Some(Timestamp::EPOCH)).await.unwrap();
-        drop(cache);
-        let cache = Cache::open(&file).unwrap();
-        let progress = cache.progress().await.unwrap();
-        assert_eq!(progress, Progress { offset: Some(2), level_at: Some(Timestamp::EPOCH) });
-        assert_eq!((available(&cache, "a").await, cache.owner().unwrap()), (Some(1), Some(owner())));
-    }
-}
+mod tests;

@@ -177,7 +177,7 @@ impl Follower<'_> {
         let (empty, more) = (sayings.is_empty(), page.has_more);
         let level_at = (!more).then(now);
         self.node.cache.apply_changes(sayings, next, level_at).await?;
-        if self.node.status.followed(began, !more) {
+        if self.node.status.followed(!more) {
             info!(offset = next, "in contact with the centre");
             self.node.send.notify_one();
         }

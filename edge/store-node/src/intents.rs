@@ -138,7 +138,13 @@ impl Intents {
                     params![position, state, status, answer, now.as_millis()],
                 )?;
                 let forgotten = now.plus_millis(-DONE_KEPT_MS).as_millis();
-                tx.execute("DELETE FROM intents WHERE state = 'done' AND settled_at < ?1", [forgotten]).map(drop)
+                // They were settled in order, so the oldest come first; a few each time keep up.
+                tx.execute(
+                    "DELETE FROM intents WHERE settled_at < ?1 AND position IN
+                     (SELECT position FROM intents WHERE state = 'done' ORDER BY position LIMIT 8)",
+                    [forgotten],
+                )
+                .map(drop)
             })
             .await
     }

@@ -2,14 +2,17 @@
 
 use evenstock_domain::{LocationId, Timestamp};
 use tokio::sync::{Notify, watch};
+use tracing::error;
 
 use crate::api::ClientKey;
 use crate::cache::{Cache, Owner, Progress};
 use crate::centre::{Centre, Failure};
+use crate::cli::with_causes;
 use crate::clock;
 use crate::intents::Intents;
 use crate::settings::QueueSettings;
 use crate::status::Status;
+use crate::wire::About;
 
 /// Says when the process ends.
 pub(crate) type Stop = watch::Receiver<bool>;
@@ -35,6 +38,15 @@ impl Node {
     pub(crate) fn write_failed(&self, failure: &Failure) {
         self.status.lost(failure.to_string());
         self.look.notify_one();
+    }
+
+    /// Takes in what answers to writes said. They are applied at the centre already, so a disk that fails makes reads
+    /// stale and no write fail; the feed brings the same again.
+    pub(crate) async fn heard(&self, sayings: Vec<About>) {
+        if let Err(failed) = self.cache.apply_answers(sayings).await {
+            error!(cause = with_causes(&failed), "the copy of the stock cannot be kept");
+            self.status.lost(with_causes(&failed));
+        }
     }
 
     /// How old the copy may be, in milliseconds: the time since it held everything that the centre had. Before the

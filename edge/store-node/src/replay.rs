@@ -104,7 +104,7 @@ async fn send_next(node: &Node) -> Result<Sent, DatabaseError> {
     }
     match ask(node, &kept).await {
         Ok(answer) => {
-            node.cache.apply_answers(said(&answer, node.store.as_str())).await?;
+            node.heard(said(&answer, node.store.as_str())).await;
             node.intents.settle(kept.position, Outcome::Done(answer.body), now()).await?;
         }
         Err(Failure::Refused(refusal)) => {

@@ -130,11 +130,11 @@ fn open(settings: Settings, folder: &Folder) -> Result<(Node, bool), ServeError>
         intents.release()?;
     }
     let owner = Owner { centre: centre.to_string(), key_mark: key_mark(&api_key) };
-    let known = cache.owner()?;
-    if let Some(kept) = known.as_ref().filter(|known| known.centre != owner.centre) {
-        return Err(ServeError::OtherCentre { folder: data, kept: kept.centre.clone(), named: owner.centre });
+    let known = cache.owner(&owner)?;
+    if known.centre != owner.centre {
+        return Err(ServeError::OtherCentre { folder: data, kept: known.centre, named: owner.centre });
     }
-    let renew = known.is_some_and(|known| known.key_mark != owner.key_mark);
+    let renew = known.key_mark != owner.key_mark;
     if renew {
         info!("the key is another one than before; the copy is made anew, in case it belongs to another organization");
     }

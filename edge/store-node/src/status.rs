@@ -48,11 +48,11 @@ impl Status {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The feed was asked at `asked_at` and answered. Returns whether the contact is new.
-    pub(crate) fn followed(&self, asked_at: Instant, nothing_left: bool) -> bool {
+    /// The feed was asked and answered just now. Returns whether the contact is new.
+    pub(crate) fn followed(&self, nothing_left: bool) -> bool {
         self.with(|inner| {
             if nothing_left {
-                inner.level_since = Some(asked_at);
+                inner.level_since = Some(Instant::now());
             }
             !std::mem::replace(&mut inner.in_contact, true)
         })

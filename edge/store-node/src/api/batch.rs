@@ -26,7 +26,7 @@ pub(super) async fn several(node: &Node, body: &Map<String, Value>, request_id: 
         Ok(answer) => {
             let results = answer.body.get("results").and_then(Value::as_array).unwrap_or(&empty);
             let said = results.iter().filter_map(|result| about(result, node.store.as_str())).collect();
-            node.cache.apply_answers(said).await?;
+            node.heard(said).await;
             Ok(Json(answer.body).into_response())
         }
         Err(Failure::Refused(refusal)) => Err(refusal.into()),

@@ -83,7 +83,7 @@ async fn one(node: &Node, intent: Intent, request_id: &str) -> Result<Written, A
     }
     match node.centre.update(&intent, &node.store, intent.version, request_id).await {
         Ok(answer) => {
-            node.cache.apply_answers(said(&answer, node.store.as_str())).await?;
+            node.heard(said(&answer, node.store.as_str())).await;
             Ok(Written::Applied { body: answer.body, replayed: answer.replayed })
         }
         Err(Failure::Refused(refusal)) => Err(refusal.into()),
