@@ -85,9 +85,7 @@ impl Follower<'_> {
             }
             Err(StepError::Centre(failure)) => {
                 if self.node.status.lost(failure.to_string()) {
-                    warn!(%failure, "contact with the centre was lost; reads are stale");
-                } else if matches!(failure, Failure::KeyRefused(_)) {
-                    warn!(%failure, "the copy cannot follow");
+                    warn!(%failure, "no contact with the centre; reads are stale");
                 }
                 let key_refused = matches!(failure, Failure::KeyRefused(_));
                 self.cadence.after(Ended::Failed { retry_after: failure.retry_after(), key_refused })

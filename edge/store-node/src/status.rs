@@ -58,12 +58,13 @@ impl Status {
         })
     }
 
-    /// The feed was asked and there was no good answer, or the copy has to be made anew. Returns whether the contact
-    /// was lost by it.
+    /// The feed was asked and there was no good answer, or the copy has to be made anew. Returns whether that is news:
+    /// there was contact before, or another trouble.
     pub(crate) fn lost(&self, what: String) -> bool {
         self.with(|inner| {
+            let other = inner.last.as_ref().is_none_or(|last| last.what != what);
             inner.last = Some(Trouble { what, at: clock::now() });
-            std::mem::replace(&mut inner.in_contact, false)
+            std::mem::replace(&mut inner.in_contact, false) || other
         })
     }
 
