@@ -241,7 +241,10 @@ impl Contract {
             let known = schema.pointer(&format!("/properties/{}", name.replace('~', "~0").replace('/', "~1")));
             match known.or_else(|| schema.get("additionalProperties")) {
                 Some(schema) => self.fits(schema, value, strict, &format!("{at}.{name}"))?,
-                None if strict => return Err(format!("{at}.{name} is not described")),
+                // A schema that names no fields is open to all.
+                None if strict && schema.get("properties").is_some() => {
+                    return Err(format!("{at}.{name} is not described"));
+                }
                 None => {}
             }
         }
