@@ -13,12 +13,14 @@ mod error;
 mod history;
 mod message;
 mod operation;
+mod order_marketplace;
 mod policy;
 mod poll;
 mod ports;
 mod request;
 mod reservation_store;
 mod reserve;
+mod seal;
 mod settle_reservation;
 mod spill;
 mod sweep;
@@ -37,6 +39,10 @@ pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
+pub use order_marketplace::{
+    Amount, InvalidAmount, MarketplaceAccount, MarketplaceError, OrderMarketplace, ValidatedLine, ValidatedOrder,
+    Validation,
+};
 pub use policy::{PolicyChange, set_policy};
 pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
 pub use ports::{
@@ -47,6 +53,7 @@ pub use ports::{
 pub use request::{Answer, Settled, request};
 pub use reservation_store::{DuePage, DueReservation, ReservationStore, ReservationWrite, StoredReservation};
 pub use reserve::{RefusedLine, Reserve, ReserveResult, reserve};
+pub use seal::{SealError, Sealed, Sealer, SecretText};
 pub use settle_reservation::{
     ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };

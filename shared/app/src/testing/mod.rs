@@ -3,11 +3,16 @@
 pub mod contract;
 mod fakes;
 mod faulty;
+mod marketplace;
 mod memory;
 mod reservation_contract;
+pub mod seal_contract;
+mod sealer;
 mod state_contract;
 mod surface_contract;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};
+pub use marketplace::ScriptedMarketplace;
 pub use memory::MemoryStore;
+pub use sealer::MemorySealer;

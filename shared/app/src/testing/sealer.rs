@@ -1,0 +1,48 @@
+//! A sealer in memory. Hides nothing from an attacker; refuses everything that a real one refuses.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{SealError, Sealed, Sealer, SecretText};
+
+/// The id of its one key.
+const KEY_ID: &str = "memory";
+
+/// Seals without a cipher, or is down.
+#[derive(Debug, Default)]
+pub struct MemorySealer {
+    down: AtomicBool,
+}
+
+impl MemorySealer {
+    /// Takes it down or brings it back.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    fn up(&self) -> Result<(), SealError> {
+        if self.down.load(Ordering::SeqCst) { Err(SealError::Unavailable("the sealer is down".into())) } else { Ok(()) }
+    }
+}
+
+impl Sealer for MemorySealer {
+    async fn seal(&self, context: &str, secret: &str) -> Result<Sealed, SealError> {
+        self.up()?;
+        Ok(Sealed::from_stored(format!("1.{KEY_ID}.{}.{}", hex::encode(context), hex::encode(secret))))
+    }
+
+    async fn open(&self, context: &str, sealed: &Sealed) -> Result<SecretText, SealError> {
+        self.up()?;
+        let rest = sealed.as_str().strip_prefix("1.").ok_or(SealError::Malformed)?;
+        let (key_id, rest) = rest.split_once('.').ok_or(SealError::Malformed)?;
+        if key_id != KEY_ID {
+            return Err(SealError::UnknownKey { key_id: key_id.to_owned() });
+        }
+        let tampered = || SealError::Tampered { key_id: KEY_ID.to_owned() };
+        let (bound, secret) = rest.split_once('.').ok_or_else(tampered)?;
+        let text = |hex: &str| hex::decode(hex).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        match (text(bound), text(secret)) {
+            (Some(bound), Some(secret)) if bound == context => Ok(SecretText::new(secret)),
+            _ => Err(tampered()),
+        }
+    }
+}
