@@ -94,6 +94,14 @@ name! {
     ReservationId
 }
 name! {
+    /// A kind of marketplace, such as `etsy`.
+    Marketplace
+}
+name! {
+    /// The reference under which a marketplace knows an order.
+    ReceiptId
+}
+name! {
     /// Who stated or caused a change: `api`, or a channel and store such as `marketplace-a/default`.
     Source
 }

@@ -27,7 +27,7 @@ struct PollState {
 type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
@@ -36,7 +36,8 @@ struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
-    writes: u64,
+    pub(super) orders: super::memory_orders::Orders,
+    pub(super) writes: u64,
 }
 
 /// All stores of the system behind one mutex, with the conditions of the real one.
@@ -44,7 +45,7 @@ struct State {
 pub struct MemoryStore(Mutex<State>);
 
 impl MemoryStore {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
