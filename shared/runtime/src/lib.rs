@@ -7,6 +7,7 @@ mod batch;
 mod clock;
 mod environment;
 pub mod http;
+mod sealing;
 mod telemetry;
 
 #[cfg(any(test, feature = "testing"))]
@@ -15,4 +16,5 @@ pub mod testing;
 pub use batch::{Batch, MissingMessageId};
 pub use clock::{SystemClock, new_id};
 pub use environment::{ConfigError, Environment};
+pub use sealing::random_bytes;
 pub use telemetry::{LogFormat, init_logs};

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sha2::{Digest, Sha256};
+
 use crate::{SealError, Sealed, Sealer, SecretText};
 
 /// The id of its one key.
@@ -24,10 +26,16 @@ impl MemorySealer {
     }
 }
 
+/// The secret for all to see, and a checksum that binds it to its context.
+fn write(context: &str, secret: &str) -> Sealed {
+    let checksum = Sha256::new().chain_update(context).chain_update([0]).chain_update(secret).finalize();
+    Sealed::from_stored(format!("1.{KEY_ID}.{}.{}", hex::encode(secret), hex::encode(checksum)))
+}
+
 impl Sealer for MemorySealer {
     async fn seal(&self, context: &str, secret: &str) -> Result<Sealed, SealError> {
         self.up()?;
-        Ok(Sealed::from_stored(format!("1.{KEY_ID}.{}.{}", hex::encode(context), hex::encode(secret))))
+        Ok(write(context, secret))
     }
 
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<SecretText, SealError> {
@@ -37,12 +45,8 @@ impl Sealer for MemorySealer {
         if key_id != KEY_ID {
             return Err(SealError::UnknownKey { key_id: key_id.to_owned() });
         }
-        let tampered = || SealError::Tampered { key_id: KEY_ID.to_owned() };
-        let (bound, secret) = rest.split_once('.').ok_or_else(tampered)?;
-        let text = |hex: &str| hex::decode(hex).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        match (text(bound), text(secret)) {
-            (Some(bound), Some(secret)) if bound == context => Ok(SecretText::new(secret)),
-            _ => Err(tampered()),
-        }
+        let secret = rest.split_once('.').and_then(|(secret, _)| String::from_utf8(hex::decode(secret).ok()?).ok());
+        let secret = secret.filter(|secret| write(context, secret) == *sealed);
+        secret.map(SecretText::new).ok_or_else(|| SealError::Tampered { key_id: KEY_ID.to_owned() })
     }
 }

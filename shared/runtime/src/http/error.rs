@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use evenstock_app::{QueueError, StoreError, with_causes};
+use evenstock_app::{QueueError, SealError, StoreError, with_causes};
 use serde::Serialize;
 
 /// What is wrong with one field.
@@ -173,6 +173,12 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_passing() { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+impl From<SealError> for ApiError {
+    fn from(error: SealError) -> Self {
         if error.is_passing() { Self::unavailable(error) } else { Self::internal(error) }
     }
 }
