@@ -38,6 +38,7 @@ pub(crate) struct Functions {
     webhook: Router,
     inventory_api: Router,
     sync_api: Router,
+    mock_marketplace: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -95,6 +96,8 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
+        let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -106,6 +109,7 @@ impl Functions {
             webhook: evenstock_webhook::routes(Arc::new(intake)),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
@@ -123,6 +127,7 @@ impl Functions {
             "WebhookFunction" => Ok(self.webhook.clone()),
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
+            "MockMarketplaceFunction" => Ok(self.mock_marketplace.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }
