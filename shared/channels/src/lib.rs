@@ -9,6 +9,7 @@
 //! every field of a payload has been checked. Nothing here reads a clock, an environment variable or a random source,
 //! and only the clients perform I/O.
 
+mod callbacks;
 mod fields;
 mod http;
 mod inbound;
@@ -18,6 +19,10 @@ mod orders;
 mod registry;
 mod secret;
 
+pub use callbacks::{
+    HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
+    TOLERANCE_SECONDS, Target,
+};
 pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;

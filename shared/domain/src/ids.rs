@@ -102,6 +102,10 @@ name! {
     ReceiptId
 }
 name! {
+    /// An endpoint that an organization registered for callbacks.
+    EndpointId
+}
+name! {
     /// Who stated or caused a change: `api`, or a channel and store such as `marketplace-a/default`.
     Source
 }

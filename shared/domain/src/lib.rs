@@ -8,6 +8,7 @@
 
 mod blind;
 mod breaker;
+mod callback;
 mod codec;
 mod decide;
 mod event;
@@ -26,12 +27,17 @@ mod time;
 
 pub use blind::BlindRequest;
 pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
+pub use callback::{
+    Attempt, BODY_BYTES_MAX, Delivery, DeliveryId, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, Endpoint,
+    EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS, Registered,
+    Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription, Tried,
+};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use ids::{
-    InvalidId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId, Sku, Source,
-    StoreId,
+    EndpointId, InvalidId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId, Sku,
+    Source, StoreId,
 };
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
