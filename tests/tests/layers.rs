@@ -23,7 +23,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "mock-marketplace" => FUNCTION,
+        | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -38,6 +38,9 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "change-publisher",
             "scheduler",
             "mock-marketplace",
+            "orders-api",
+            "order-worker",
+            "replication-api",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         "tests" => &["local"],

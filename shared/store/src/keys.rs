@@ -12,6 +12,9 @@
 //! | receipt | `T#store` | `T#receipt` |
 //! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
 //! | sync token | `TT#SHA-256 of the token` | `TT` |
+//! | page of the change feed | `organization#F` | `F#number of its first change` |
+//! | marker of the change feed | `organization#F` | `M` |
+//! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
@@ -189,6 +192,31 @@ pub(crate) fn due_receipts(store: &StoreId) -> String {
 /// The receipts of a store that are in a state.
 pub(crate) fn receipts_in(state: ReceiptState, store: &StoreId) -> String {
     format!("{}#{}", state.as_str(), escape(store.as_str()))
+}
+
+/// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
+pub(crate) fn feed(organization: &OrganizationId) -> String {
+    format!("{}#F", escape(organization.as_str()))
+}
+
+/// The sort key of a feed's marker.
+pub(crate) const FEED_MARKER: &str = "M";
+
+/// What sort keys of a feed's pages begin with.
+pub(crate) const CHANGE_PAGE_PREFIX: &str = "F#";
+
+/// The sort key of the page that begins with this number.
+pub(crate) fn change_page(first_seq: u64) -> String {
+    format!("{CHANGE_PAGE_PREFIX}{first_seq:020}")
+}
+
+/// The number that a page begins with.
+pub(crate) fn parse_change_page(sk: &str) -> Option<u64> {
+    sk.strip_prefix(CHANGE_PAGE_PREFIX)?.parse().ok()
+}
+
+pub(crate) fn repair() -> Key {
+    Key { pk: "repair".to_owned(), sk: "repair".to_owned() }
 }
 
 pub(crate) fn poll(source: &Source) -> Key {

@@ -3,11 +3,13 @@
 pub mod contract;
 mod fakes;
 mod faulty;
+mod feed_contract;
 mod marketplace;
 mod memory;
 mod memory_orders;
 mod order_contract;
 mod order_faults;
+mod memory_feed;
 mod reservation_contract;
 pub mod seal_contract;
 mod sealer;
