@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Candidate, Clock, FeedDeps, MarketplaceStores, ReceiptStore, mark_short_orders, store_announcements, FeedStore, LevelScan, Queue, RecentPages, RepairLimits, RepairStore, StockStore,
-    StoreError, publish, repair, with_causes,
+    Candidate, Clock, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages,
+    RepairLimits, RepairStore, StockStore, StoreError, mark_short_orders, publish, repair, store_announcements,
+    with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use happening::Happening;

@@ -46,7 +46,9 @@ where
             let replayed = bound.known && receipt.order().is_some();
             Ok(answered(StatusCode::OK, ImportedBody::new(&receipt), replayed))
         }
-        Imported::Busy => Err(ApiError::unavailable(std::io::Error::other("another import still waits for the answer"))),
+        Imported::Busy => {
+            Err(ApiError::unavailable(std::io::Error::other("another import still waits for the answer")))
+        }
     }
 }
 

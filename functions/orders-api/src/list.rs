@@ -66,7 +66,8 @@ where
 {
     let (query, token) = asked(query)?;
     let state = query.status.as_deref().filter(|status| !status.is_empty());
-    let state = state.map(|status| ReceiptState::parse(status).ok_or("must be pending, success, failed or rate_limited"));
+    let state =
+        state.map(|status| ReceiptState::parse(status).ok_or("must be pending, success, failed or rate_limited"));
     let state = state.transpose().map_err(|issue| ApiError::bad_field("status", issue))?;
     let limit = query.limit.as_deref().map_or(Some(LIMIT_DEFAULT), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit));

@@ -12,11 +12,15 @@ const TOKEN: &str = "The store's sync token.";
 /// Describes the function.
 pub fn openapi() -> OpenApi {
     let endpoints = [
-        Endpoint::post("/stores/register", "registerStore", "Registers a seller's account, or changes what is known of it.")
-            .scope(Write)
-            .body::<RegisterRequest>()
-            .idempotent()
-            .answers::<RegisteredBody>(200, "Registered; the same names each time."),
+        Endpoint::post(
+            "/stores/register",
+            "registerStore",
+            "Registers a seller's account, or changes what is known of it.",
+        )
+        .scope(Write)
+        .body::<RegisterRequest>()
+        .idempotent()
+        .answers::<RegisteredBody>(200, "Registered; the same names each time."),
         Endpoint::get("/stores/sync-status", "readSyncStatus", "Tells how a store's synchronization goes.")
             .scope(Read)
             .query("syncToken", TOKEN)

@@ -64,8 +64,8 @@ fn read<S, M, K, C>(orders: &Arc<Orders<S, M, K, C>>, object: &Map<String, Value
     let signal = |text: &str| StockSignal::parse(text).ok_or("must be authority, merged or orders");
     let signal = fields.optional("stockSignal", |fields, name| fields.text(name, signal));
     let location = fields.optional("defaultLocationId", |fields, name| fields.text(name, LocationId::parse));
-    let webhook = fields
-        .optional("webhookSecret", |fields, name| fields.text(name, |text| secret(text, SECRET_BYTES_MAX)));
+    let webhook =
+        fields.optional("webhookSecret", |fields, name| fields.text(name, |text| secret(text, SECRET_BYTES_MAX)));
     let check = |text: &str| (orders.base_urls)(text).map(|()| text.to_owned());
     let base_url = fields.optional("baseUrl", |fields, name| fields.text(name, check));
     let account = (organization, marketplace, external_id, name, access_token).complete();
@@ -101,5 +101,6 @@ fn currency(text: &str) -> Result<String, &'static str> {
 
 fn secret(text: &str, bytes_max: usize) -> Result<SecretText, String> {
     let fits = (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control);
-    fits.then(|| SecretText::new(text)).ok_or_else(|| format!("must be 1 to {bytes_max} bytes without control characters"))
+    fits.then(|| SecretText::new(text))
+        .ok_or_else(|| format!("must be 1 to {bytes_max} bytes without control characters"))
 }

@@ -14,7 +14,8 @@ async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
     init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
     let aws = environment.aws()?;
-    let store = DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    let store =
+        DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
     let store_sync = environment.required("STORE_SYNC_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::StoreSync, QueueUrls { queue: store_sync, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);

@@ -37,7 +37,12 @@ fn deps<S, Q, C>(scheduler: &Scheduler<S, Q, C>) -> ReservationDeps<'_, S, C> {
 async fn world() -> World {
     let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
     let store = FaultyStore::new(MemoryStore::default(), |_| Fault::None);
-    let scheduler = Scheduler { store, queue: MemoryQueue::default(), clock: FixedClock::at(now), ids: EventIdKey::new(*b"0123456789abcdef") };
+    let scheduler = Scheduler {
+        store,
+        queue: MemoryQueue::default(),
+        clock: FixedClock::at(now),
+        ids: EventIdKey::new(*b"0123456789abcdef"),
+    };
     let quantity = Quantity::new(100).unwrap();
     let body = EventBody::Count { quantity, means: Means::Available, sequence: 0 };
     let id = scheduler.ids.event_id("initial");
@@ -49,7 +54,10 @@ async fn world() -> World {
     scheduler
 }
 
-async fn hold<S: StockStore + ReservationStore + IdempotencyStore>(scheduler: &Scheduler<S, MemoryQueue, FixedClock>, name: &str) {
+async fn hold<S: StockStore + ReservationStore + IdempotencyStore>(
+    scheduler: &Scheduler<S, MemoryQueue, FixedClock>,
+    name: &str,
+) {
     let LevelKey { organization, sku, location } = key();
     let asked = Reserve {
         organization,
@@ -72,7 +80,8 @@ async fn level(scheduler: &World) -> StockLevel {
 async fn only_what_ran_out_is_ended() {
     let scheduler = world().await;
     scheduler.clock.advance_ms(59_999);
-    let report = |ended| json!({ "ended": ended, "failed": 0, "finished": true, "scannedStores": 0, "enqueuedJobs": 0 });
+    let report =
+        |ended| json!({ "ended": ended, "failed": 0, "finished": true, "scannedStores": 0, "enqueuedJobs": 0 });
     assert_eq!(handle(&scheduler, tick()).await.unwrap(), report(0));
     scheduler.clock.advance_ms(1);
     assert_eq!(handle(&scheduler, tick()).await.unwrap(), report(RESERVATIONS));

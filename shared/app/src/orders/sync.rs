@@ -25,7 +25,7 @@ const AT_ONCE: usize = 4;
 pub struct SyncLimits {
     /// Receipts of one page.
     pub page: u32,
-    /// No page is begun later than this after the first, in milliseconds.
+    /// No receipt is begun later than this, in milliseconds.
     pub slice_ms: i64,
     /// How long the store's lease holds, in milliseconds.
     pub lease_ms: i64,
@@ -50,7 +50,7 @@ pub enum SyncOutcome {
 enum Asked {
     Answered(ReceiptState, Option<ReceiptError>),
     NotMade(Timestamp),
-    /// Somebody else has it, or it is due no more.
+    /// Somebody else has it, it is due no more, or there is no time left for it.
     Skipped,
 }
 
@@ -171,8 +171,7 @@ where
                 return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
             }
             after = Some(last);
-            let is_over = clock.now() >= self.started.plus_millis(self.limits.slice_ms);
-            if page.more && is_over {
+            if page.more && self.is_over() {
                 return Ok(Some(End::Slice(under_way, known.organization.clone())));
             }
             run = Some(under_way);
@@ -182,6 +181,11 @@ where
         }
         let next = store.due_receipts(self.id, Timestamp::MAX, 1, None).await?.due.first().map(|due| due.due_at);
         Ok(Some(End::Run(RunEnd::Completed(next), run)))
+    }
+
+    /// Whether no receipt should be begun any more.
+    fn is_over(&self) -> bool {
+        self.deps.clock.now() >= self.started.plus_millis(self.limits.slice_ms)
     }
 
     /// Notes how far the run is, and keeps the lease.
@@ -272,6 +276,9 @@ where
         id: &ReceiptId,
     ) -> Result<Asked, StoreError> {
         let OrderDeps { store, clock, policy, .. } = self.deps;
+        if self.is_over() {
+            return Ok(Asked::Skipped);
+        }
         // No other call claims under this name.
         let token = format!("{}/{id}", self.call);
         let claimed = step_receipt(store, clock, (&of.id, id), None, |current, now| {
