@@ -76,7 +76,9 @@ where
     let Worker { store, marketplace, sealer, clock, queue, policy, lease_ms } = worker;
     let deps = OrderDeps { store, marketplace, sealer, clock, policy: *policy };
     let limits = SyncLimits { page: PAGE, slice_ms: SLICE_MS, lease_ms: *lease_ms };
-    let outcome = sync_store(deps, queue, &id, (message_id, &new_id()), limits).await;
+    // Boxed: the futures of a page of receipts are nested deeply.
+    let call = new_id();
+    let outcome = Box::pin(sync_store(deps, queue, &id, (message_id, &call), limits)).await;
     let outcome = outcome.map_err(|error| with_causes(&error))?;
     let name = match outcome {
         SyncOutcome::Completed => "completed",

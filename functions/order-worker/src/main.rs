@@ -1,4 +1,5 @@
 //! The function's entry point in Lambda: wiring only.
+#![recursion_limit = "256"]
 
 use std::collections::BTreeMap;
 

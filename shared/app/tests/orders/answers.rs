@@ -110,7 +110,8 @@ async fn orders_of_a_store_that_states_its_stock_move_none() {
 async fn claim_whose_owner_died_is_taken_over_after_its_lease() {
     let rig = rig(MemoryStore::default(), ScriptedMarketplace::default()).await;
     {
-        let dead = import_order(rig.deps(), &rig.of, &id("r"), "dead");
+        let name = id("r");
+        let dead = import_order(rig.deps(), &rig.of, &name, "dead");
         let mut dead = std::pin::pin!(dead);
         let mut context = core::task::Context::from_waker(core::task::Waker::noop());
         assert!(dead.as_mut().poll(&mut context).is_pending(), "killed while it asks");
