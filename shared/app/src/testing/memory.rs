@@ -36,6 +36,7 @@ pub(super) struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
+    pub(super) orders: super::memory_orders::Orders,
     pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
     pub(super) repair: Option<crate::RepairPass>,
     pub(super) writes: u64,
