@@ -8,6 +8,10 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | endpoints of callbacks | `organization#W` | `W` |
+//! | how an endpoint has been doing | `organization#W#endpoint` | `H` |
+//! | delivery | `organization#W#endpoint` | `D#event time (ms)#hash` |
+//! | what arrived at once | `organization#W#endpoint` | `A#written (ms)#hash` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
@@ -18,7 +22,7 @@
 //!
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
-use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
+use evenstock_domain::{DeliveryId, EndpointId, LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
 pub(crate) const LEVEL_PREFIX: &str = "L#";
@@ -31,6 +35,12 @@ pub(crate) const DUE: &str = "due";
 
 /// The sort key of every reservation; the stream's filter in `template.yaml` names it too.
 const RESERVATION: &str = "R";
+
+/// What the sort keys of deliveries begin with.
+pub(crate) const DELIVERY_PREFIX: &str = "D#";
+
+/// What the sort keys of what arrived at once begin with. Smaller than that of deliveries: a list reads both in one go.
+pub(crate) const ARRIVALS_PREFIX: &str = "A#";
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +131,48 @@ pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
 }
 
+pub(crate) fn callback_registry(organization: &OrganizationId) -> Key {
+    Key { pk: format!("{}#W", escape(organization.as_str())), sk: "W".to_owned() }
+}
+
+/// The partition of everything that goes to one endpoint.
+pub(crate) fn endpoint_partition(organization: &OrganizationId, endpoint: &EndpointId) -> String {
+    format!("{}#W#{}", escape(organization.as_str()), escape(endpoint.as_str()))
+}
+
+pub(crate) fn endpoint_health(organization: &OrganizationId, endpoint: &EndpointId) -> Key {
+    Key { pk: endpoint_partition(organization, endpoint), sk: "H".to_owned() }
+}
+
+pub(crate) fn delivery(organization: &OrganizationId, id: &DeliveryId) -> Key {
+    let sk = format!("{}{}", delivery_prefix_from(id.time), id.digest());
+    Key { pk: endpoint_partition(organization, &id.endpoint), sk }
+}
+
+/// What the sort keys of deliveries of events at `time` begin with; smaller than those of later ones.
+pub(crate) fn delivery_prefix_from(time: Timestamp) -> String {
+    format!("{DELIVERY_PREFIX}{:014}#", time.as_millis())
+}
+
+/// Reads a delivery's key back; `None` for every other item.
+pub(crate) fn parse_delivery(pk: &str, sk: &str) -> Option<(OrganizationId, DeliveryId)> {
+    let (organization, endpoint) = pk.split_once("#W#")?;
+    let (time, digest) = sk.strip_prefix(DELIVERY_PREFIX)?.split_once('#')?;
+    let time: i64 = time.parse().ok()?;
+    let id = DeliveryId::parse(&format!("{}.{time}.{digest}", unescape(endpoint))).ok()?;
+    Some((OrganizationId::parse(&unescape(organization)).ok()?, id))
+}
+
+pub(crate) fn arrivals(organization: &OrganizationId, endpoint: &EndpointId, at: Timestamp, digest: &str) -> Key {
+    let sk = format!("{ARRIVALS_PREFIX}{:014}#{digest}", at.as_millis());
+    Key { pk: endpoint_partition(organization, endpoint), sk }
+}
+
+/// A group of due deliveries.
+pub(crate) fn due_deliveries(bucket: u8) -> String {
+    format!("callback#{bucket}")
+}
+
 pub(crate) fn poll(source: &Source) -> Key {
     Key { pk: format!("P#{}", escape(source.as_str())), sk: "P".to_owned() }
 }
@@ -161,6 +213,20 @@ mod tests {
         let Key { pk, sk } = reservation(&organization, &name("a#R#b%23"));
         assert_eq!(parse_reservation(&pk, &sk), Some((organization, name("a#R#b%23"))));
         assert_eq!(parse_reservation("org#I#key", "I"), None);
+    }
+
+    #[test]
+    fn delivery_keys_read_back_whatever_the_names_hold() {
+        let organization = OrganizationId::parse("org#W#%").unwrap();
+        for endpoint in ["0198-a", "a.b#W#c", "%23"] {
+            let endpoint = EndpointId::parse(endpoint).unwrap();
+            let id = DeliveryId::new(&endpoint, "event", Timestamp::EPOCH.plus_millis(1_700_000_000_000));
+            let Key { pk, sk } = delivery(&organization, &id);
+            assert_eq!(parse_delivery(&pk, &sk), Some((organization.clone(), id)));
+            assert!(sk >= delivery_prefix_from(Timestamp::EPOCH) && sk < DELIVERY_PREFIX.replace('#', "$"));
+        }
+        assert_eq!(parse_delivery("org#W", "W"), None);
+        assert_eq!(parse_delivery("org#W#e", "H"), None);
     }
 
     #[test]

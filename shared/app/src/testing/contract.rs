@@ -25,6 +25,7 @@ use futures::future::join_all;
 pub use super::state_contract::*;
 pub use super::surface_contract::*;
 use crate::testing::FixedClock;
+pub use crate::testing::callback_contract::*;
 pub use crate::testing::reservation_contract::*;
 use crate::{
     Answer, Appended, Clock, Commit, IdempotencyStore, ListPosition, StockStore, Stored, Update, UpdateDeps,
@@ -53,7 +54,10 @@ macro_rules! store_contract {
             reservation_reads_back_whole, reservation_is_written_under_its_rev, due_reservations_page_through_once,
             settled_reservation_is_due_no_more, sixty_four_reservations_of_ten_hold_ten,
             reservation_holds_all_lines_or_none, keyed_reservation_is_made_once_and_replayed,
-            ended_reservation_gives_back_once, sweep_ends_what_ran_out
+            ended_reservation_gives_back_once, sweep_ends_what_ran_out,
+            endpoints_read_back_whole, endpoint_is_registered_once_by_many, health_is_saved_by_one_of_many,
+            delivery_reads_back_whole, waiting_delivery_is_due_until_it_ends, due_deliveries_are_sent_again_once,
+            deliveries_list_page_by_page, replay_begins_failed_deliveries_again_page_by_page
         );
     };
     (@each $make:path, $($name:ident),+) => {

@@ -36,6 +36,7 @@ struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
+    callbacks: super::callback_memory::CallbackState,
     writes: u64,
 }
 
@@ -46,6 +47,10 @@ pub struct MemoryStore(Mutex<State>);
 impl MemoryStore {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn with_callbacks<T>(&self, work: impl FnOnce(&mut super::callback_memory::CallbackState) -> T) -> T {
+        work(&mut self.state().callbacks)
     }
 
     /// Puts a key, as the set-up of a deployment does.
