@@ -22,7 +22,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler" => {
+        "callback-worker" | "callbacks-api" | "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler" => {
             FUNCTION
         }
         "local" => &[
@@ -31,6 +31,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "store",
             "channels",
             "runtime",
+            "callback-worker",
+            "callbacks-api",
             "webhook",
             "poller",
             "stock-worker",
