@@ -1,13 +1,8 @@
 //! What the environment says about callbacks.
 
-use core::time::Duration;
-
-use evenstock_channels::{HttpCallbacks, SenderError, SystemLookup};
-use evenstock_domain::{Guard, RetrySchedule};
+use evenstock_channels::{HttpCallbacks, SenderError, callbacks_sender};
+use evenstock_domain::RetrySchedule;
 use evenstock_runtime::{ConfigError, Environment};
-
-/// How long a receiver may take to answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why callbacks cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +22,8 @@ pub enum SetupError {
 pub fn retry_schedule(environment: &Environment) -> Result<RetrySchedule, ConfigError> {
     let name = "CALLBACK_RETRY_SCHEDULE";
     let invalid = |_| ConfigError::Invalid { name, expected: "at most 20 waits from 1s to 24h, such as 1m,5m" };
-    environment.optional(name).map_or_else(|| Ok(RetrySchedule::default()), |text| RetrySchedule::parse(text).map_err(invalid))
+    let read = |text| RetrySchedule::parse(text).map_err(invalid);
+    environment.optional(name).map_or_else(|| Ok(RetrySchedule::default()), read)
 }
 
 /// What calls endpoints. `ALLOW_PRIVATE_CALLBACKS=true` opens loopback and private addresses.
@@ -36,5 +32,5 @@ pub fn retry_schedule(environment: &Environment) -> Result<RetrySchedule, Config
 /// [`SetupError`] when the environment is wrong or TLS cannot start.
 pub fn sender(environment: &Environment) -> Result<HttpCallbacks, SetupError> {
     let allow_private = environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)?;
-    Ok(HttpCallbacks::new(Guard { allow_private }, SystemLookup, ANSWER_LIMIT)?)
+    Ok(callbacks_sender(allow_private)?)
 }

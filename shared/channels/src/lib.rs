@@ -18,7 +18,7 @@ mod secret;
 
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
-    TOLERANCE_SECONDS, Target,
+    TOLERANCE_SECONDS, callbacks_sender, Target,
 };
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;

@@ -1,7 +1,7 @@
 //! Registering endpoints and changing them: load the registry, decide, write it if nobody else did.
 
 use evenstock_domain::{
-    DisabledReason, Endpoint, EndpointId, OrganizationId, Registered, Registry, Replaced, Timestamp,
+    DisabledReason, Endpoint, EndpointHealth, EndpointId, OrganizationId, Registered, Registry, Replaced, Timestamp,
 };
 
 use crate::{CallbackStore, Clock, StoreError};
@@ -100,6 +100,27 @@ pub async fn remove_endpoint<S: CallbackStore, C: Clock>(
     id: &EndpointId,
 ) -> Result<EndpointChange, StoreError> {
     replace(store, clock, organization, id, |registry| registry.remove(id)).await
+}
+
+/// Forgets how an endpoint has been doing: it begins anew.
+///
+/// # Errors
+/// [`StoreError`] as above.
+pub async fn reset_health<S: CallbackStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    organization: &OrganizationId,
+    id: &EndpointId,
+) -> Result<(), StoreError> {
+    let well = EndpointHealth::default();
+    for attempt in 1..=TRIES_MAX {
+        let (rev, health) = store.load_health(organization, id).await?;
+        if health == well || store.save_health(organization, id, rev, &well).await? {
+            return Ok(());
+        }
+        clock.back_off(attempt).await;
+    }
+    Err(StoreError::exhausted(TRIES_MAX))
 }
 
 async fn replace<S: CallbackStore, C: Clock>(
