@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
+use crate::commands::{ApiArgs, FlowArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, receiver, scheduler, smoke};
 use crate::serve::{self, Settings};
 
 /// Evenstock on this machine: everything in one process.
@@ -24,22 +25,55 @@ struct Cli {
     /// Keep nothing.
     #[arg(long)]
     ephemeral: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-/// Runs until Ctrl-C or SIGTERM.
+/// What else it can do than run.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Walk through registration, import and callbacks on a running instance.
+    Demo {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(flatten)]
+        flow: FlowArgs,
+    },
+    /// Check an instance from outside; starts one unless `BASE_URL` names it. Exit code 1 when a check fails.
+    Smoke(SmokeArgs),
+    /// Be an endpoint that is called back: check signatures, print deliveries.
+    Receiver(ReceiverArgs),
+    /// Call the scheduler of a running instance now.
+    Scheduler(SchedulerArgs),
+}
+
+/// Runs until Ctrl-C or SIGTERM, or until the command is done.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::of_process();
     // The emulator warns of every condition that is not met, which is our daily bread.
     let level = environment.optional("LOG_LEVEL").unwrap_or("info");
     init_logs(&format!("{level},dynoxide=error"), LogFormat::Text);
-    let settings = Settings { port: cli.port, data: (!cli.ephemeral).then_some(cli.data), environment };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(serve::serve(settings)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match cli.command {
+        None => {
+            let settings = Settings { port: cli.port, data: (!cli.ephemeral).then_some(cli.data), environment };
+            return match runtime.block_on(serve::serve(settings)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            };
+        }
+        Some(Command::Demo { api, flow }) => runtime.block_on(demo(&api, &flow)),
+        Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
+        Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
+        Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&error),
     }
 }

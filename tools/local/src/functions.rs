@@ -1,13 +1,17 @@
 //! The functions, as Lambda has them: each by its logical id in the template, wired to what stands in for AWS.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
+use axum::extract::Path;
+use axum::response::Json;
+use axum::routing::post;
 use evenstock_app::{ApiKey, Scope, StoreError, with_causes};
 use evenstock_domain::OrganizationId;
-use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
+use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
 use futures::future::{BoxFuture, FutureExt};
@@ -30,8 +34,8 @@ pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result
 /// Handles a batch of the stream: the sequence numbers of the records that failed.
 pub(crate) type StreamHandler = Arc<dyn Fn(Event) -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
-/// Handles a tick of a schedule.
-pub(crate) type TickHandler = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// Handles a tick of a schedule: its report, or why it failed.
+pub(crate) type TickHandler = Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
 /// Everything that can be triggered.
 pub(crate) struct Functions {
@@ -42,6 +46,7 @@ pub(crate) struct Functions {
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
     scheduler: Arc<Scheduler>,
+    access: AccessControl,
 }
 
 /// Why the functions cannot be wired.
@@ -114,6 +119,7 @@ impl Functions {
             publisher: Arc::new(Publisher { store: store.clone(), clock: SystemClock, ids: ids.clone() }),
             scheduler: Arc::new(Scheduler { store: store.clone(), clock: SystemClock, ids }),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
+            access,
         })
     }
 
@@ -125,6 +131,20 @@ impl Functions {
             "SyncApiFunction" => Ok(self.sync_api.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
+    }
+
+    /// Calls of scheduled functions out of turn, for this machine alone: `POST /local/schedules/{function}` with a key
+    /// that may administer.
+    pub(crate) fn schedules(&self, ticks: BTreeMap<String, TickHandler>) -> Router {
+        let call = async move |Path(function): Path<String>| match ticks.get(&function) {
+            None => Err(ApiError::not_found("no schedule calls a function of this name")),
+            Some(tick) => match tick().await {
+                Ok(report) => Ok(Json(report)),
+                Err(reason) => Err(ApiError::unavailable(std::io::Error::other(reason))),
+            },
+        };
+        let routes = Router::new().route("/local/schedules/{function}", post(call));
+        require(routes, &self.access, Scope::Admin)
     }
 
     /// A function that is given batches of a queue.
@@ -208,10 +228,10 @@ fn scheduled() -> Value {
     json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} })
 }
 
-async fn handle_due(scheduler: Arc<Scheduler>) -> Result<(), String> {
-    evenstock_scheduler::handle(&scheduler, scheduled()).await.map(|_| ()).map_err(|error| with_causes(&error))
+async fn handle_due(scheduler: Arc<Scheduler>) -> Result<Value, String> {
+    evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error))
 }
 
-async fn handle_tick(polls: Arc<Polls>) -> Result<(), String> {
-    evenstock_poller::handle(&polls, scheduled()).await.map(|_| ()).map_err(|error| with_causes(&error))
+async fn handle_tick(polls: Arc<Polls>) -> Result<Value, String> {
+    evenstock_poller::handle(&polls, scheduled()).await.map_err(|error| with_causes(&error))
 }

@@ -5,6 +5,7 @@
 //! SDK, durable queues, timers. Needs no Docker, no cloud account and no network.
 
 mod cli;
+mod commands;
 pub mod dynamo;
 pub mod filter;
 mod functions;
