@@ -22,7 +22,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "callback-worker" | "callbacks-api" | "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler" => {
+        "callback-worker" | "callbacks-api" | "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api"
+        | "change-publisher" | "scheduler" | "replication-api" => {
             FUNCTION
         }
         "local" => &[
@@ -40,6 +41,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "change-publisher",
             "scheduler",
+            "replication-api",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         "tests" => &["local"],

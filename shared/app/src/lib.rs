@@ -11,6 +11,7 @@ mod bulk;
 mod callback;
 mod create;
 mod error;
+mod feed;
 mod history;
 mod message;
 mod operation;
@@ -44,6 +45,10 @@ pub use callback::{
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;
+pub use feed::{
+    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
+    RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
+};
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};

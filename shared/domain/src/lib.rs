@@ -9,9 +9,11 @@
 mod blind;
 mod breaker;
 mod callback;
+mod change;
 mod codec;
 mod decide;
 mod event;
+mod feed;
 mod ids;
 mod journal;
 mod level;
@@ -29,9 +31,14 @@ pub use callback::{
     EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS, Registered,
     Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription, Tried,
 };
+pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
+pub use feed::{
+    CEILING_STEP, ChangePage, FEED_CLOCK_MARGIN_MS, FEED_PAGE_BYTES_MAX, FEED_PAGE_CHANGES_MAX, FEED_PAGE_GRACE_MS,
+    FeedEvent, FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
+};
 pub use ids::{
     EndpointId, InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId,
 };

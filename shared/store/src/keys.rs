@@ -12,6 +12,9 @@
 //! | how an endpoint has been doing | `organization#W#endpoint` | `H` |
 //! | delivery | `organization#W#endpoint` | `D#event time (ms)#hash` |
 //! | what arrived at once | `organization#W#endpoint` | `A#written (ms)#hash` |
+//! | page of the change feed | `organization#F` | `F#number of its first change` |
+//! | marker of the change feed | `organization#F` | `M` |
+//! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
@@ -171,6 +174,31 @@ pub(crate) fn arrivals(organization: &OrganizationId, endpoint: &EndpointId, at:
 /// A group of due deliveries.
 pub(crate) fn due_deliveries(bucket: u8) -> String {
     format!("callback#{bucket}")
+}
+
+/// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
+pub(crate) fn feed(organization: &OrganizationId) -> String {
+    format!("{}#F", escape(organization.as_str()))
+}
+
+/// The sort key of a feed's marker.
+pub(crate) const FEED_MARKER: &str = "M";
+
+/// What sort keys of a feed's pages begin with.
+pub(crate) const CHANGE_PAGE_PREFIX: &str = "F#";
+
+/// The sort key of the page that begins with this number.
+pub(crate) fn change_page(first_seq: u64) -> String {
+    format!("{CHANGE_PAGE_PREFIX}{first_seq:020}")
+}
+
+/// The number that a page begins with.
+pub(crate) fn parse_change_page(sk: &str) -> Option<u64> {
+    sk.strip_prefix(CHANGE_PAGE_PREFIX)?.parse().ok()
+}
+
+pub(crate) fn repair() -> Key {
+    Key { pk: "repair".to_owned(), sk: "repair".to_owned() }
 }
 
 pub(crate) fn poll(source: &Source) -> Key {

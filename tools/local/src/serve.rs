@@ -251,7 +251,11 @@ fn method_filter(method: &str) -> Option<MethodFilter> {
 
 /// In AWS a schedule ticks each minute at most. Here a shorter interval is honoured.
 fn tick_seconds(function: &str, template: u64, environment: &Environment) -> u64 {
-    let name = if function == "SchedulerFunction" { "SWEEP_INTERVAL_SECONDS" } else { "POLL_INTERVAL_SECONDS" };
+    let name = match function {
+        "SchedulerFunction" => "SWEEP_INTERVAL_SECONDS",
+        "PollerFunction" => "POLL_INTERVAL_SECONDS",
+        _ => return template,
+    };
     let interval = environment.parsed(name, "seconds", template).unwrap_or(template);
     template.min(interval).max(1)
 }

@@ -27,8 +27,8 @@ struct PollState {
 type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
-struct State {
-    levels: BTreeMap<LevelKey, Stored>,
+pub(super) struct State {
+    pub(super) levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
     polls: BTreeMap<Source, PollState>,
@@ -37,7 +37,9 @@ struct State {
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     callbacks: super::callback_memory::CallbackState,
-    writes: u64,
+    pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
+    pub(super) repair: Option<crate::RepairPass>,
+    pub(super) writes: u64,
 }
 
 /// All stores of the system behind one mutex, with the conditions of the real one.
@@ -45,7 +47,7 @@ struct State {
 pub struct MemoryStore(Mutex<State>);
 
 impl MemoryStore {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

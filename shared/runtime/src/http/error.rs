@@ -98,6 +98,11 @@ impl ApiError {
         Self { current, ..Self::new(StatusCode::CONFLICT, "conflict", message) }
     }
 
+    /// 410: it was there, and is kept no longer.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "gone", message)
+    }
+
     /// 413: the body is larger than this endpoint reads.
     pub fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
