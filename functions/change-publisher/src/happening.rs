@@ -2,14 +2,21 @@
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use evenstock_app::{Candidate, StoreError};
-use evenstock_domain::{OrganizationId, Reservation, Timestamp};
+use evenstock_domain::{OrganizationId, Quantity, Reservation, Timestamp};
 use evenstock_store::{level_change, reservation_change};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Happening {
     /// A level gained versions, oldest first.
-    Changed(OrganizationId, Vec<Candidate>),
+    Changed {
+        /// Whose level it is.
+        organization: OrganizationId,
+        /// The changes.
+        changes: Vec<Candidate>,
+        /// The level's threshold of low stock.
+        low_stock: Option<Quantity>,
+    },
     /// A reservation came to another state.
     Moved(Box<Reservation>),
     /// Nothing that anybody follows.
@@ -30,12 +37,12 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
         (_, Some(reservation)) => return Ok(Happening::Moved(Box::new(reservation))),
         (Some(_), None) => return Ok(Happening::Nothing),
     }
-    let Some((key, changes)) = level_change(old, new)? else {
+    let Some((key, changes, low_stock)) = level_change(old, new)? else {
         return Ok(Happening::Nothing);
     };
     // Whole seconds in AWS; a record without a time counts as older than every page.
     let millis = record.change.approximate_creation_date_time.timestamp_millis();
     let recorded_at = Timestamp::EPOCH.plus_millis(millis);
     let candidates = changes.into_iter().map(|change| Candidate { change, recorded_at }).collect();
-    Ok(Happening::Changed(key.organization, candidates))
+    Ok(Happening::Changed { organization: key.organization, changes: candidates, low_stock })
 }

@@ -7,7 +7,7 @@
 
 use aws_lambda_events::event::dynamodb::Event;
 use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore};
-use evenstock_app::{Behind, QueueName, RecentPages, changes_behind};
+use evenstock_app::{Behind, QueueName, RecentPages, Subscriptions, changes_behind};
 use evenstock_change_publisher::{Followed, Publisher, follow, handle};
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId, Timestamp};
 use evenstock_store::LevelItem;
@@ -34,6 +34,7 @@ fn publisher() -> TestPublisher {
         ids: EventIdKey::new(*b"0123456789abcdef"),
         limits: FeedLimits::keeping_hours(168),
         recent: RecentPages::default(),
+        subscriptions: Subscriptions::default(),
     }
 }
 

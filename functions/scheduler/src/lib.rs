@@ -1,7 +1,10 @@
-//! Does what is due, every minute. For now it ends the reservations that ran out, and gives up those that were never
-//! finished.
+//! Does what is due, every minute. It ends the reservations that ran out, gives up those that were never finished, and
+//! brings back the callbacks that wait.
 
-use evenstock_app::{Clock, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits, sweep};
+use evenstock_app::{
+    CallbackStore, Clock, Queue, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits, requeue, sweep,
+    with_causes,
+};
 use evenstock_domain::EventIdKey;
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -14,9 +17,11 @@ const WORK_MS: i64 = 40_000;
 
 /// What the function needs.
 #[derive(Debug)]
-pub struct Scheduler<S, C> {
-    /// Levels and reservations.
+pub struct Scheduler<S, Q, C> {
+    /// Levels, reservations and deliveries of callbacks.
     pub store: S,
+    /// Takes deliveries whose time has come.
+    pub queue: Q,
     /// Time.
     pub clock: C,
     /// Names events.
@@ -38,16 +43,28 @@ pub enum HandleError {
 ///
 /// # Errors
 /// [`HandleError`]. A reservation that cannot be ended is none: it comes again.
-pub async fn handle<S, C>(scheduler: &Scheduler<S, C>, event: Value) -> Result<Value, HandleError>
+pub async fn handle<S, Q, C>(scheduler: &Scheduler<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + ReservationStore,
+    S: StockStore + ReservationStore + CallbackStore,
+    Q: Queue,
     C: Clock,
 {
     if event.get("source").and_then(Value::as_str) != Some("aws.events") {
         return Err(HandleError::UnknownEvent);
     }
-    let Scheduler { store, clock, ids } = scheduler;
-    let limits = SweepLimits { page: PAGE, until: clock.now().plus_millis(WORK_MS) };
+    let Scheduler { store, queue, clock, ids } = scheduler;
+    let begun = clock.now();
+    // Callbacks first, within half of the time: neither flood takes all of it from the other.
+    let callbacks = requeue(store, queue, clock, begun.plus_millis(WORK_MS / 2)).await;
+    match &callbacks {
+        Ok(report) if report.queued > 0 || report.failed > 0 || !report.finished => info!(
+            queued = report.queued, failed = report.failed, finished = report.finished, "callbacks that were due are queued"
+        ),
+        Ok(_) => {}
+        // Units that ran out must not stay held because callbacks cannot be listed.
+        Err(error) => warn!(error = with_causes(error), "due callbacks wait for the next tick"),
+    }
+    let limits = SweepLimits { page: PAGE, until: begun.plus_millis(WORK_MS) };
     let report = sweep(ReservationDeps { store, clock, ids }, limits).await?;
     if report.ended > 0 || report.failed > 0 {
         info!(ended = report.ended, failed = report.failed, "reservations that were due were ended");
@@ -55,7 +72,13 @@ where
     if !report.finished {
         warn!(ended = report.ended, "more reservations are due than one call can end");
     }
-    Ok(json!({ "ended": report.ended, "failed": report.failed, "finished": report.finished }))
+    let callbacks = callbacks?;
+    Ok(json!({
+        "ended": report.ended,
+        "failed": report.failed,
+        "finished": report.finished,
+        "callbacks": { "queued": callbacks.queued, "failed": callbacks.failed, "finished": callbacks.finished },
+    }))
 }
 
 #[cfg(test)]

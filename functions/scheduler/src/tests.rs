@@ -4,10 +4,10 @@ use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
-use evenstock_app::{IdempotencyStore, Reserve, ReserveResult, apply_group, complete, reserve};
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
+use evenstock_app::{CallbackStore, EventType, IdempotencyStore, QueueName, Reserve, ReserveResult, apply_group, complete, reserve};
 use evenstock_domain::{
-    ActorCode, EventBody, LevelKey, Line, LocationId, Means, OrganizationId, Quantity, ReservationId, ReservationState,
+    ActorCode, Delivery, DeliveryId, EndpointId, EventBody, LevelKey, Line, LocationId, Means, OrganizationId, Quantity, ReservationId, ReservationState,
     Sku, Source, StockEvent, StockLevel, Timestamp,
 };
 
@@ -15,7 +15,7 @@ use super::*;
 
 const RESERVATIONS: u32 = 40;
 
-type World = Scheduler<FaultyStore<MemoryStore>, FixedClock>;
+type World = Scheduler<FaultyStore<MemoryStore>, MemoryQueue, FixedClock>;
 
 fn key() -> LevelKey {
     LevelKey {
@@ -29,7 +29,7 @@ fn tick() -> Value {
     serde_json::from_str(include_str!("../../../events/scheduler.json")).unwrap()
 }
 
-fn deps<S, C>(scheduler: &Scheduler<S, C>) -> ReservationDeps<'_, S, C> {
+fn deps<S, Q, C>(scheduler: &Scheduler<S, Q, C>) -> ReservationDeps<'_, S, C> {
     ReservationDeps { store: &scheduler.store, clock: &scheduler.clock, ids: &scheduler.ids }
 }
 
@@ -37,7 +37,8 @@ fn deps<S, C>(scheduler: &Scheduler<S, C>) -> ReservationDeps<'_, S, C> {
 async fn world() -> World {
     let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
     let store = FaultyStore::new(MemoryStore::default(), |_| Fault::None);
-    let scheduler = Scheduler { store, clock: FixedClock::at(now), ids: EventIdKey::new(*b"0123456789abcdef") };
+    let (queue, clock) = (MemoryQueue::default(), FixedClock::at(now));
+    let scheduler = Scheduler { store, queue, clock, ids: EventIdKey::new(*b"0123456789abcdef") };
     let quantity = Quantity::new(100).unwrap();
     let body = EventBody::Count { quantity, means: Means::Available, sequence: 0 };
     let id = scheduler.ids.event_id("initial");
@@ -49,7 +50,10 @@ async fn world() -> World {
     scheduler
 }
 
-async fn hold<S: StockStore + ReservationStore + IdempotencyStore>(scheduler: &Scheduler<S, FixedClock>, name: &str) {
+async fn hold<S, Q>(scheduler: &Scheduler<S, Q, FixedClock>, name: &str)
+where
+    S: StockStore + ReservationStore + IdempotencyStore,
+{
     let LevelKey { organization, sku, location } = key();
     let asked = Reserve {
         organization,
@@ -72,13 +76,31 @@ async fn level(scheduler: &World) -> StockLevel {
 async fn only_what_ran_out_is_ended() {
     let scheduler = world().await;
     scheduler.clock.advance_ms(59_999);
-    assert_eq!(handle(&scheduler, tick()).await.unwrap(), json!({ "ended": 0, "failed": 0, "finished": true }));
+    let callbacks = json!({ "queued": 0, "failed": 0, "finished": true });
+    let nothing = json!({ "ended": 0, "failed": 0, "finished": true, "callbacks": callbacks });
+    assert_eq!(handle(&scheduler, tick()).await.unwrap(), nothing);
     scheduler.clock.advance_ms(1);
     let report = handle(&scheduler, tick()).await.unwrap();
-    assert_eq!(report, json!({ "ended": RESERVATIONS, "failed": 0, "finished": true }));
+    let all = json!({ "ended": RESERVATIONS, "failed": 0, "finished": true, "callbacks": callbacks });
+    assert_eq!(report, all);
     let level = level(&scheduler).await;
     assert_eq!((level.available, level.reserved), (100, 0));
     assert_eq!(handle(&scheduler, tick()).await.unwrap().get("ended"), Some(&json!(0)));
+}
+
+#[tokio::test]
+async fn callbacks_that_are_due_are_queued_and_do_not_hold_up_reservations() {
+    let scheduler = world().await;
+    let endpoint = EndpointId::parse("e").unwrap();
+    let id = DeliveryId::new(&endpoint, "event", scheduler.clock.now());
+    let organization = OrganizationId::parse("org").unwrap();
+    let delivery = Delivery::new(organization, id, "event".to_owned(), EventType::StockLow, None, "{}".to_owned());
+    scheduler.store.inner().save_delivery(None, &delivery.parked(None, scheduler.clock.now())).await.unwrap();
+    scheduler.clock.advance_ms(60_000);
+    let report = handle(&scheduler, tick()).await.unwrap();
+    assert_eq!(report.pointer("/callbacks/queued"), Some(&json!(1)));
+    assert_eq!(report.get("ended"), Some(&json!(RESERVATIONS)));
+    assert_eq!(scheduler.queue.bodies(QueueName::Callbacks).len(), 1);
 }
 
 #[tokio::test]

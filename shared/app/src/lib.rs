@@ -39,7 +39,8 @@ pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, Bu
 pub use callback::{
     Arrival, Arrivals, Call, CallbackJob, CallbackSender, CallbackStore, DeliverDeps, DeliverReport, DeliveryPage, DueDelivery,
     EndpointChange, FanOutError, FannedOut, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration, ReplayError,
-    ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, change_endpoint, deliver, disable_endpoint, fan_out,
+    ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
+    announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out,
     register_endpoint, remove_endpoint, replay, replay_since, requeue, reset_health, secret_context, send_test,
 };
 pub use create::{Create, CreateResult, create};

@@ -240,15 +240,15 @@ pub(crate) fn item_name(attributes: &Attributes) -> String {
     format!("{} {}", part("pk"), part("sk"))
 }
 
-/// The changes that a stream record tells of, oldest first: versions gained from the old image to the new one. `None`
-/// when the level was removed.
+/// The changes that a stream record tells of, oldest first: versions gained from the old image to the new one. With
+/// them comes the level's threshold of low stock. `None` when the level was removed.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when an image is not a level, or the new one does not hold the entries that it gained.
 pub fn level_change(
     old: Option<serde_dynamo::Item>,
     new: Option<serde_dynamo::Item>,
-) -> Result<Option<(LevelKey, Vec<Change>)>, StoreError> {
+) -> Result<Option<(LevelKey, Vec<Change>, Option<Quantity>)>, StoreError> {
     let read = |image: serde_dynamo::Item| {
         serde_dynamo::from_item::<_, LevelItem>(image).map_err(|error| corrupt("stream image", error))
     };
@@ -262,5 +262,5 @@ pub fn level_change(
     if (changes.len() as u64) < level.version.saturating_sub(before) {
         return Err(corrupt(name, "more versions were gained than the item has entries"));
     }
-    Ok(Some((key, changes)))
+    Ok(Some((key, changes, level.policy.low_stock)))
 }

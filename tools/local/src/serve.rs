@@ -84,6 +84,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         ("MARKETPLACE_B_API_KEY", "test-key".to_owned()),
         ("EVENT_ID_KEY", event_id_key),
         ("SEAL_KEYS", seal_keys),
+        ("ALLOW_PRIVATE_CALLBACKS", "true".to_owned()),
     ]);
 
     let file = |name| home.as_ref().map(|home| home.file(name));

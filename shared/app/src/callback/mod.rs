@@ -3,6 +3,7 @@
 //! The stream passes an announcement on as one message an endpoint (`fan_out`), the worker calls (`deliver`, `call`),
 //! the scheduler brings back what waits longer than a message can (`requeue`).
 
+mod announce;
 mod call;
 mod deliver;
 mod fan_out;
@@ -13,6 +14,7 @@ mod requeue;
 mod sender;
 mod store;
 
+pub use announce::{announce_change, announce_reservation};
 pub use deliver::{DeliverDeps, DeliverReport, deliver};
 pub use fan_out::{FanOutError, FannedOut, Subscriptions, fan_out, send_test};
 pub use job::{CallbackJob, FrozenEvent, InvalidJob};

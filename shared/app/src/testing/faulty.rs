@@ -53,7 +53,7 @@ impl<S: Sync> FaultyStore<S> {
         &self.inner
     }
 
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,
