@@ -71,8 +71,14 @@ where
     let back = failed.len().saturating_add(unreadable.len());
     unreadable.into_iter().chain(failed).for_each(|place| batch.fail(place));
     info!(
-        records, successCount = arrived, failCount = missed, parkedCount = parked, keptCount = kept, idleCount = idle,
-        backCount = back, "callback_job_completed"
+        records,
+        successCount = arrived,
+        failCount = missed,
+        parkedCount = parked,
+        keptCount = kept,
+        idleCount = idle,
+        backCount = back,
+        "callback_job_completed"
     );
     Ok(batch.into_response())
 }

@@ -27,6 +27,7 @@ async fn main() -> Result<(), Error> {
         store,
     };
     let callbacks = &callbacks;
-    let handler = async |event: LambdaEvent<SqsEvent>| handle(callbacks, event.payload, &new_id()).await.map_err(Error::from);
+    let handler =
+        async |event: LambdaEvent<SqsEvent>| handle(callbacks, event.payload, &new_id()).await.map_err(Error::from);
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -35,8 +35,7 @@ pub(crate) async fn list<S: CallbackStore, Q, P, K, C>(
         None => caller.organization,
     };
     let (_, registry) = endpoints.store.load_registry(&organization).await?;
-    let body: Vec<_> =
-        registry.endpoints.iter().map(|endpoint| EndpointBody::new(&organization, endpoint)).collect();
+    let body: Vec<_> = registry.endpoints.iter().map(|endpoint| EndpointBody::new(&organization, endpoint)).collect();
     Ok(Json(body).into_response())
 }
 
@@ -75,8 +74,7 @@ where
 {
     let mut fields = Fields::of(&object);
     let event = fields.optional("event", |fields, name| fields.text(name, read_event));
-    let target =
-        fields.optional("targetUrl", |fields, name| fields.text(name, |text| Ok::<_, &str>(text.to_owned())));
+    let target = fields.optional("targetUrl", |fields, name| fields.text(name, |text| Ok::<_, &str>(text.to_owned())));
     let active = fields.optional("isActive", |fields, name| fields.flag(name));
     let named = fields.names("retrySchedule");
     let schedule = fields.optional("retrySchedule", read_schedule);

@@ -15,7 +15,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::of_process();
     init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
     let aws = environment.aws()?;
-    let store = DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    let store =
+        DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
     let sealer = environment.kms_sealer(&store)?;
     let store = Arc::new(store);
     let url = environment.required("CALLBACKS_QUEUE_URL")?.to_owned();

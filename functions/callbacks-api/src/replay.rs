@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
-    Announcement, CallbackJob, CallbackStore, Clock, IdempotencyStore, Queue, QueueName, ReplayError, Replayed,
-    replay, replay_since, send_test,
+    Announcement, CallbackJob, CallbackStore, Clock, IdempotencyStore, Queue, QueueName, ReplayError, Replayed, replay,
+    replay_since, send_test,
 };
 use evenstock_domain::{DeliveryId, Endpoint, EventType, Subscription, Timestamp};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Fields, JsonBody, answered, header_key, read_path};
@@ -128,7 +128,9 @@ where
         // It is on its way already, which was wanted.
         Replayed::Pending => QueuedBody { queued: 0, more: false },
         Replayed::Unknown => {
-            return Err(ApiError::not_found("there is no such delivery, or it arrived at once and its content is not kept"));
+            return Err(ApiError::not_found(
+                "there is no such delivery, or it arrived at once and its content is not kept",
+            ));
         }
     };
     Ok(answered(StatusCode::ACCEPTED, bound.keep(&**store, clock, body).await?, bound.known))

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Announcement, CallbackStore, Candidate, Clock, FeedDeps, FeedStore, LevelScan, Queue, RecentPages, RepairLimits, RepairStore, StockStore,
-    StoreError, Subscriptions, fan_out, publish, repair, with_causes,
+    Announcement, CallbackStore, Candidate, Clock, FeedDeps, FeedStore, LevelScan, Queue, RecentPages, RepairLimits,
+    RepairStore, StockStore, StoreError, Subscriptions, fan_out, publish, repair, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use happening::Happening;

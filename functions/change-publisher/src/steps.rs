@@ -1,7 +1,9 @@
 //! What follows from a record once its changes stand in the feed. Every step may be repeated: a batch comes again
 //! after a crash, and then also what was done before it.
 
-use evenstock_app::{Announcement, Clock, ReservationDeps, StockStore, StoreError, announce_change, announce_reservation, complete};
+use evenstock_app::{
+    Announcement, Clock, ReservationDeps, StockStore, StoreError, announce_change, announce_reservation, complete,
+};
 use evenstock_domain::{FeedEvent, OrganizationId, Quantity, Reservation};
 use tracing::debug;
 

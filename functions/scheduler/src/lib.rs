@@ -2,8 +2,8 @@
 //! brings back the callbacks that wait.
 
 use evenstock_app::{
-    CallbackStore, Clock, Queue, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits, requeue, sweep,
-    with_causes,
+    CallbackStore, Clock, Queue, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits, requeue,
+    sweep, with_causes,
 };
 use evenstock_domain::EventIdKey;
 use serde_json::{Value, json};
@@ -58,7 +58,10 @@ where
     let callbacks = requeue(store, queue, clock, begun.plus_millis(WORK_MS / 2)).await;
     match &callbacks {
         Ok(report) if report.queued > 0 || report.failed > 0 || !report.finished => info!(
-            queued = report.queued, failed = report.failed, finished = report.finished, "callbacks that were due are queued"
+            queued = report.queued,
+            failed = report.failed,
+            finished = report.finished,
+            "callbacks that were due are queued"
         ),
         Ok(_) => {}
         // Units that ran out must not stay held because callbacks cannot be listed.

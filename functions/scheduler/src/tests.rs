@@ -5,10 +5,12 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
-use evenstock_app::{CallbackStore, EventType, IdempotencyStore, QueueName, Reserve, ReserveResult, apply_group, complete, reserve};
+use evenstock_app::{
+    CallbackStore, EventType, IdempotencyStore, QueueName, Reserve, ReserveResult, apply_group, complete, reserve,
+};
 use evenstock_domain::{
-    ActorCode, Delivery, DeliveryId, EndpointId, EventBody, LevelKey, Line, LocationId, Means, OrganizationId, Quantity, ReservationId, ReservationState,
-    Sku, Source, StockEvent, StockLevel, Timestamp,
+    ActorCode, Delivery, DeliveryId, EndpointId, EventBody, LevelKey, Line, LocationId, Means, OrganizationId,
+    Quantity, ReservationId, ReservationState, Sku, Source, StockEvent, StockLevel, Timestamp,
 };
 
 use super::*;

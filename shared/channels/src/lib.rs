@@ -18,7 +18,7 @@ mod secret;
 
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
-    TOLERANCE_SECONDS, callbacks_sender, Target,
+    TOLERANCE_SECONDS, Target, callbacks_sender,
 };
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;

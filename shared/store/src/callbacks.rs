@@ -7,9 +7,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use evenstock_app::{Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
-use evenstock_domain::{
-    Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp,
-};
+use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
 use serde::Serialize;
 
 use crate::callback_item::{ArrivalsItem, DeliveryItem, read_arrivals, read_delivery};

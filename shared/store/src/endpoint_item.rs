@@ -2,8 +2,8 @@
 
 use evenstock_app::StoreError;
 use evenstock_domain::{
-    Breaker, Disabled, DisabledReason, Endpoint, EndpointHealth, EndpointId, InvalidSchedule, OrganizationId, ProbeToken,
-    Registry, RetiredSecret, RetrySchedule, Secrets, Subscription, Timestamp,
+    Breaker, Disabled, DisabledReason, Endpoint, EndpointHealth, EndpointId, InvalidSchedule, OrganizationId,
+    ProbeToken, Registry, RetiredSecret, RetrySchedule, Secrets, Subscription, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,12 +138,7 @@ pub(crate) struct HealthItem {
 }
 
 impl HealthItem {
-    pub(crate) fn new(
-        organization: &OrganizationId,
-        endpoint: &EndpointId,
-        rev: u64,
-        health: &EndpointHealth,
-    ) -> Self {
+    pub(crate) fn new(organization: &OrganizationId, endpoint: &EndpointId, rev: u64, health: &EndpointHealth) -> Self {
         let Key { pk, sk } = keys::endpoint_health(organization, endpoint);
         let probe = health.breaker.probe.as_ref();
         Self {

@@ -25,7 +25,9 @@
 //!
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
-use evenstock_domain::{DeliveryId, EndpointId, LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
+use evenstock_domain::{
+    DeliveryId, EndpointId, LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp,
+};
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
 pub(crate) const LEVEL_PREFIX: &str = "L#";

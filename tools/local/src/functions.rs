@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, RecentPages, Subscriptions, Scope, StoreError, with_causes};
+use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, Subscriptions, with_causes};
 use evenstock_channels::HttpCallbacks;
 use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
@@ -147,7 +147,7 @@ impl Functions {
                 ids: ids.clone(),
                 limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
                 recent: RecentPages::default(),
-        subscriptions: Subscriptions::default(),
+                subscriptions: Subscriptions::default(),
             }),
             scheduler: Arc::new(Scheduler { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids }),
             callbacks_api: evenstock_callbacks_api::routes(Arc::new(endpoints), &access),

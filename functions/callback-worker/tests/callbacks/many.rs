@@ -32,7 +32,8 @@ fn receive(received: &Mutex<Received>, headers: &HeaderMap, body: &[u8]) -> Stat
         signature: header("webhook-signature"),
     };
     let valid = SigningKey::parse(SECRET).unwrap().verify(signed, body, Timestamp::from_seconds(sent).unwrap()).is_ok();
-    let same = parsed(std::str::from_utf8(body).unwrap())["eventId"] == id.as_str() && header("x-event-id") == Some(&id);
+    let same =
+        parsed(std::str::from_utf8(body).unwrap())["eventId"] == id.as_str() && header("x-event-id") == Some(&id);
     let mut received = received.lock().unwrap();
     received.forged += usize::from(!valid || !same);
     let tries = received.tries.entry(id.clone()).or_default();
@@ -49,10 +50,8 @@ fn receive(received: &Mutex<Received>, headers: &HeaderMap, body: &[u8]) -> Stat
 async fn thousand_events_to_a_receiver_that_fails_often_all_arrive_signed() {
     let received = Arc::new(Mutex::new(Received::default()));
     let shared = Arc::clone(&received);
-    let routes = Router::new().route(
-        "/hook",
-        post(async move |headers: HeaderMap, body: Bytes| receive(&shared, &headers, &body)),
-    );
+    let routes = Router::new()
+        .route("/hook", post(async move |headers: HeaderMap, body: Bytes| receive(&shared, &headers, &body)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("http://{}/hook", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, routes).await });

@@ -1,7 +1,9 @@
 //! A world in which time is what the test says it is.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::Mutex;
+use std::task::Poll;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::testing::{FixedClock, MemorySealer, MemoryStore};
@@ -47,6 +49,19 @@ impl Queue for Sent {
     }
 }
 
+/// Gives others a turn, under any executor.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// A receiver that answers what it was told, by target; 200 when it was told nothing. Remembers every call.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
@@ -77,7 +92,7 @@ impl CallbackSender for Scripted {
         assert!(!call.secrets.is_empty());
         let (target, id) = (call.target.to_owned(), call.event_id.to_owned());
         self.calls.lock().unwrap().push((target, id, call.body.to_owned()));
-        tokio::task::yield_now().await;
+        yield_now().await;
         if call.target.contains("hangs") {
             std::future::pending::<()>().await;
         }
@@ -221,8 +236,8 @@ impl<P: CallbackSender> World<P> {
                 next_tick = self.now().plus_millis(60_000);
                 continue;
             }
-            let pending = self.callbacks.store.deliveries().iter().any(|delivery| delivery.due_at.is_some());
-            if self.waiting.is_empty() && !pending {
+            let pending = || self.callbacks.store.deliveries().iter().any(|delivery| delivery.due_at.is_some());
+            if self.waiting.is_empty() && !pending() {
                 return;
             }
             let soonest = self.waiting.iter().map(|(at, _)| *at).min().unwrap_or(next_tick).min(next_tick);

@@ -16,7 +16,8 @@ pub fn announce_change(
     let (before, after) = (event.change.quantity.saturating_sub(event.change.delta), event.change.quantity);
     let crossed_below = |least: i64| before >= least && after < least;
     let low = low_stock.is_some_and(|threshold| crossed_below(threshold.get().saturating_add(1)));
-    let happened = [(EventType::StockChanged, true), (EventType::StockLow, low), (EventType::StockOversold, crossed_below(0))];
+    let happened =
+        [(EventType::StockChanged, true), (EventType::StockLow, low), (EventType::StockOversold, crossed_below(0))];
     let announce = |(kind, _)| {
         // The level and its version identify a change, for ever.
         let version = event.change.version.to_string();
@@ -38,9 +39,7 @@ pub fn announce_reservation(reservation: &Reservation) -> Option<Announcement> {
     let settled_at = reservation.settled_at.filter(|_| reservation.state == ReservationState::Expired)?;
     let attempt = reservation.attempt.to_string();
     let what = [reservation.organization.as_str(), reservation.id.as_str(), &attempt];
-    let line = |line: &evenstock_domain::Line| {
-        json!({ "sku": line.sku.as_str(), "storeId": line.location.as_str(), "qty": line.units })
-    };
+    let line = |line: &evenstock_domain::Line| json!({ "sku": line.sku.as_str(), "storeId": line.location.as_str(), "qty": line.units });
     let data = json!({
         "reservationId": reservation.id.as_str(),
         "orderId": reservation.order_id.as_ref().map(|order| order.as_str()),

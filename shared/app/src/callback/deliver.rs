@@ -121,7 +121,10 @@ where
     }
     let work = groups.into_iter().map(async |((organization, endpoint), jobs)| {
         let Some(Some(registry)) = registries.get(&organization) else {
-            return DeliverReport { failed: jobs.iter().map(|(place, _)| *place).collect(), ..DeliverReport::default() };
+            return DeliverReport {
+                failed: jobs.iter().map(|(place, _)| *place).collect(),
+                ..DeliverReport::default()
+            };
         };
         deliver_to(deps, &organization, &endpoint, registry.find(&endpoint), jobs, name, until).await
     });

@@ -120,7 +120,11 @@ fn delivery_of(organization: &OrganizationId, endpoint: &Endpoint, event: Frozen
 ///
 /// # Errors
 /// [`QueueError`].
-pub async fn send_test<Q: Queue>(queue: &Q, endpoint: &Endpoint, announcement: &Announcement) -> Result<(), QueueError> {
+pub async fn send_test<Q: Queue>(
+    queue: &Q,
+    endpoint: &Endpoint,
+    announcement: &Announcement,
+) -> Result<(), QueueError> {
     let job = first(&announcement.organization, endpoint, FrozenEvent::of(announcement));
     queue.send(QueueName::Callbacks, vec![job.outgoing(0)]).await
 }

@@ -19,7 +19,8 @@ pub use deliver::{DeliverDeps, DeliverReport, deliver};
 pub use fan_out::{FanOutError, FannedOut, Subscriptions, fan_out, send_test};
 pub use job::{CallbackJob, FrozenEvent, InvalidJob};
 pub use registry::{
-    EndpointChange, Registration, change_endpoint, disable_endpoint, register_endpoint, remove_endpoint, reset_health, secret_context,
+    EndpointChange, Registration, change_endpoint, disable_endpoint, register_endpoint, remove_endpoint, reset_health,
+    secret_context,
 };
 pub use replay::{ReplayError, ReplayProgress, Replayed, replay, replay_since};
 pub use requeue::{RequeueReport, requeue};

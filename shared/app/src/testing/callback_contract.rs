@@ -50,7 +50,8 @@ fn delivery(event: &str, millis: i64) -> Delivery {
 
 fn tried(status: Option<u16>) -> Tried {
     let error = status.is_none().then(|| "no connection".to_owned());
-    let attempt = Attempt { at: at(1), status_code: status, duration_ms: 12, error, response: Some("answer".to_owned()) };
+    let attempt =
+        Attempt { at: at(1), status_code: status, duration_ms: 12, error, response: Some("answer".to_owned()) };
     Tried { attempt, retry_after_seconds: None }
 }
 
@@ -114,9 +115,8 @@ pub async fn health_is_saved_by_one_of_many<S: CallbackStore>(store: &S) {
     let (tenant, id) = (organization(), endpoint_id("e"));
     assert_eq!(store.load_health(&tenant, &id).await.unwrap(), (None, EndpointHealth::default()));
     let round = Round { failed: 1, wait_ms: Some(900_000), ..Round::default() };
-    let failing = (0..5).fold(EndpointHealth::default(), |health, n| {
-        health.after(&round, &Admission::Closed, at(n)).unwrap()
-    });
+    let failing =
+        (0..5).fold(EndpointHealth::default(), |health, n| health.after(&round, &Admission::Closed, at(n)).unwrap());
     let probing = EndpointHealth { not_before: None, ..failing.clone() };
     let probing = probing.admit(at(60_000), &ProbeToken("me".to_owned())).1.unwrap();
     assert!(store.save_health(&tenant, &id, None, &failing).await.unwrap());
@@ -133,7 +133,9 @@ pub async fn delivery_reads_back_whole<S: CallbackStore>(store: &S) {
     let missed = fresh.tried(&tried(None), &schedule, at(5));
     let arrived = missed.tried(&tried(Some(200)), &schedule, at(9000));
     let plain = Delivery { store: None, ..delivery("event#2", 0) };
-    for (n, delivery) in [missed.clone(), arrived, plain.parked(Some(at(7)), at(6)), plain.kept(at(4))].iter().enumerate() {
+    for (n, delivery) in
+        [missed.clone(), arrived, plain.parked(Some(at(7)), at(6)), plain.kept(at(4))].iter().enumerate()
+    {
         let id = DeliveryId::new(&endpoint_id("e#1"), &format!("{n}"), at(0));
         let delivery = Delivery { id, ..delivery.clone() };
         assert!(store.save_delivery(None, &delivery).await.unwrap());
@@ -149,7 +151,9 @@ pub async fn delivery_reads_back_whole<S: CallbackStore>(store: &S) {
 async fn due<S: CallbackStore>(store: &S, now: i64) -> Vec<String> {
     let mut names = Vec::new();
     for bucket in 0..DUE_BUCKETS {
-        names.extend(store.due_deliveries(bucket, at(now), 100).await.unwrap().into_iter().map(|due| due.id.to_string()));
+        names.extend(
+            store.due_deliveries(bucket, at(now), 100).await.unwrap().into_iter().map(|due| due.id.to_string()),
+        );
     }
     names.sort();
     names
@@ -239,7 +243,8 @@ pub async fn deliveries_list_page_by_page<S: CallbackStore>(store: &S) {
 }
 
 pub async fn replay_begins_failed_deliveries_again_page_by_page<S: CallbackStore>(store: &S) {
-    let (clock, queue, tenant, id) = (FixedClock::at(at(100_000)), MemoryQueue::default(), organization(), endpoint_id("e#1"));
+    let (clock, queue, tenant, id) =
+        (FixedClock::at(at(100_000)), MemoryQueue::default(), organization(), endpoint_id("e#1"));
     for n in 0..50 {
         store.save_delivery(None, &failed(&format!("e{n}"), n)).await.unwrap();
     }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenstock_domain::{
-    Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp,
-};
+use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
 
 use super::MemoryStore;
 use crate::{Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
@@ -58,10 +56,7 @@ impl CallbackStore for MemoryStore {
             state.registry_reads += 1;
             state.registries.get(organization).cloned()
         });
-        Ok(known.map_or_else(
-            || (None, Registry::empty(organization.clone())),
-            |(rev, registry)| (Some(rev), registry),
-        ))
+        Ok(known.map_or_else(|| (None, Registry::empty(organization.clone())), |(rev, registry)| (Some(rev), registry)))
     }
 
     async fn save_registry(&self, expected: Option<u64>, registry: &Registry) -> Result<bool, StoreError> {
