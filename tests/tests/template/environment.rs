@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::yaml::{Template, binary_of, root};
 
 /// Calls that read variables by other names than their own.
-const READERS: [(&str, &[&str]); 6] = [
+const READERS: [(&str, &[&str]); 7] = [
     (".event_id_key()", &["EVENT_ID_KEY"]),
     (".history_days()", &["HISTORY_DAYS"]),
+    (".kms_sealer(", &["SEAL_KEY_ARN"]),
     (".default_organization()", &["DEFAULT_ORGANIZATION"]),
     ("RateLimits::from_environment", &["RATE_LIMIT_RPS", "RATE_LIMIT_BURST"]),
     (".optional(\"LOG_LEVEL\")", &[]),
