@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::Shared;
 use crate::endpoints::find;
-use crate::wire::{DeliveriesBody, DeliveryBody};
+use crate::wire::{DeliveriesBody, CallbackDeliveryBody};
 
 /// Entries of one page. An entry of what arrived at once holds several deliveries.
 const PAGE: u32 = 25;
@@ -51,10 +51,10 @@ pub(crate) async fn list<S: CallbackStore, Q, P, K, C>(
         for entry in page.entries {
             match entry {
                 Listed::Delivery(delivery) if status.is_none_or(|status| status == delivery.state) => {
-                    items.push(DeliveryBody::stored(&delivery));
+                    items.push(CallbackDeliveryBody::stored(&delivery));
                 }
                 Listed::Arrivals(arrived) if status.is_none_or(|status| status == DeliveryState::Succeeded) => {
-                    items.extend(arrived.iter().map(DeliveryBody::arrived));
+                    items.extend(arrived.iter().map(CallbackDeliveryBody::arrived));
                 }
                 Listed::Delivery(_) | Listed::Arrivals(_) => {}
             }

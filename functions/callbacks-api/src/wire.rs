@@ -107,7 +107,7 @@ impl AttemptBody {
 /// A delivery.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DeliveryBody {
+pub(crate) struct CallbackDeliveryBody {
     id: String,
     event_id: String,
     event: String,
@@ -119,7 +119,7 @@ pub(crate) struct DeliveryBody {
     next_attempt_at: Option<String>,
 }
 
-impl DeliveryBody {
+impl CallbackDeliveryBody {
     pub(crate) fn stored(delivery: &Delivery) -> Self {
         Self {
             id: delivery.id.to_string(),
@@ -147,7 +147,7 @@ impl DeliveryBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeliveriesBody {
-    pub(crate) items: Vec<DeliveryBody>,
+    pub(crate) items: Vec<CallbackDeliveryBody>,
     /// Empty at the end.
     pub(crate) next_cursor: String,
 }
