@@ -3,7 +3,7 @@
 use aws_lambda_events::event::dynamodb::EventRecord;
 use evenstock_app::{Candidate, StoreError};
 use evenstock_domain::{OrganizationId, Quantity, Reservation, Timestamp};
-use evenstock_store::{level_change, reservation_change};
+use evenstock_store::{LevelChanges, level_change, reservation_change};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
         (_, Some(reservation)) => return Ok(Happening::Moved(Box::new(reservation))),
         (Some(_), None) => return Ok(Happening::Nothing),
     }
-    let Some((key, changes, low_stock)) = level_change(old, new)? else {
+    let Some(LevelChanges { key, changes, low_stock }) = level_change(old, new)? else {
         return Ok(Happening::Nothing);
     };
     // Whole seconds in AWS; a record without a time counts as older than every page.

@@ -31,7 +31,7 @@ mod sqs;
 mod table;
 
 pub use aws::{AwsSettings, dynamodb_client, kms_client, sqs_client};
-pub use level_item::{LevelItem, level_change};
+pub use level_item::{LevelChanges, LevelItem, level_change};
 pub use reservation_item::reservation_change;
 pub use seal::{InvalidKeyId, InvalidKeyring, KeyId, Keyring, KeyringSealer, KmsSealer, NONCE_BYTES, Nonces};
 pub use sqs::{QueueUrls, SqsQueues};
