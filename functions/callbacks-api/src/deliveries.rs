@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::Shared;
 use crate::endpoints::find;
-use crate::wire::{DeliveriesBody, CallbackDeliveryBody};
+use crate::wire::{CallbackDeliveryBody, DeliveriesBody};
 
 /// Entries of one page. An entry of what arrived at once holds several deliveries.
 const PAGE: u32 = 25;
