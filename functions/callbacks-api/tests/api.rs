@@ -1,9 +1,5 @@
 //! The endpoints' interface through its router, each answer held to its description.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking; that is how it reports"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
 use core::num::NonZeroU32;
 use std::sync::Arc;

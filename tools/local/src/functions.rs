@@ -29,6 +29,8 @@ type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channel
 type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
 type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, LocalQueues, SystemClock>;
 type OrderWorker = evenstock_order_worker::Worker<DynamoStore, OrderClient, KeyringSealer, SystemClock, LocalQueues>;
+type Endpoints =
+    evenstock_callbacks_api::Endpoints<DynamoStore, LocalQueues, HttpCallbacks, KeyringSealer, SystemClock>;
 type Callbacks =
     evenstock_callback_worker::Callbacks<DynamoStore, LocalQueues, HttpCallbacks, KeyringSealer, SystemClock>;
 
@@ -125,14 +127,7 @@ impl Functions {
             watch: evenstock_replication_api::Watch::default(),
         };
         let (orders_api, order_worker) = wire_orders(environment, &store, queues, &access)?;
-        let endpoints = evenstock_callbacks_api::Endpoints {
-            store: Arc::clone(&store),
-            queue: queues.clone(),
-            sender: evenstock_callback_worker::sender(environment)?,
-            sealer: environment.keyring_sealer()?,
-            clock: SystemClock,
-            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
-        };
+        let (callbacks_api, callbacks) = callbacks(environment, &store, queues)?;
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -163,15 +158,8 @@ impl Functions {
                 subscriptions: Subscriptions::default(),
             }),
             scheduler: Arc::new(Scheduler { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids }),
-            callbacks_api: evenstock_callbacks_api::routes(Arc::new(endpoints), &access),
-            callbacks: Arc::new(Callbacks {
-                store: store.clone(),
-                queue: queues.clone(),
-                sender: evenstock_callback_worker::sender(environment)?,
-                sealer: environment.keyring_sealer()?,
-                clock: SystemClock,
-                schedule: evenstock_callback_worker::retry_schedule(environment)?,
-            }),
+            callbacks_api: evenstock_callbacks_api::routes(Arc::new(callbacks_api), &access),
+            callbacks: Arc::new(callbacks),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
             access,
         })
@@ -257,6 +245,31 @@ impl Functions {
             _ => Err(unserved(function, "DynamoDB")),
         }
     }
+}
+
+/// What registers endpoints, and what calls them.
+fn callbacks(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    queues: &LocalQueues,
+) -> Result<(Endpoints, Callbacks), WiringError> {
+    let endpoints = Endpoints {
+        store: Arc::clone(store),
+        queue: queues.clone(),
+        sender: evenstock_callback_worker::sender(environment)?,
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+    };
+    let callbacks = Callbacks {
+        store: store.as_ref().clone(),
+        queue: queues.clone(),
+        sender: evenstock_callback_worker::sender(environment)?,
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        schedule: evenstock_callback_worker::retry_schedule(environment)?,
+    };
+    Ok((endpoints, callbacks))
 }
 
 pub(crate) fn unserved(function: &str, kind: &'static str) -> WiringError {
