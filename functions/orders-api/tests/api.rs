@@ -38,7 +38,10 @@ fn world(answers: Vec<Result<Validation, MarketplaceError>>) -> World {
         let key = ApiKey { id: text.to_owned(), organization, scopes, operator, expires_at: None };
         store.put_key(Sha256::digest(text).into(), key);
     }
-    let access = AccessControl::new(Arc::clone(&store), RateLimits::new(NonZeroU32::new(1000).unwrap(), NonZeroU32::new(1000).unwrap()));
+    let access = AccessControl::new(
+        Arc::clone(&store),
+        RateLimits::new(NonZeroU32::new(1000).unwrap(), NonZeroU32::new(1000).unwrap()),
+    );
     let orders = Arc::new(Orders {
         store,
         marketplace: answers.into_iter().fold(ScriptedMarketplace::default(), ScriptedMarketplace::then),
