@@ -5,7 +5,7 @@ use evenstock_runtime::http::{Endpoint, describe};
 use utoipa::openapi::OpenApi;
 
 use crate::wire::{
-    ChangeRequest, DeliveriesBody, EndpointBody, QueuedBody, RegisterRequest, RegisteredBody, ReplayRequest, SecretBody,
+    ChangeRequest, DeliveriesBody, EndpointBody, QueuedBody, EndpointRequest, RegisteredBody, ReplayRequest, SecretBody,
 };
 
 /// Describes the function.
@@ -14,7 +14,7 @@ pub fn openapi() -> OpenApi {
     let endpoints = [
         Endpoint::post("/webhooks/register", "registerEndpoint", "Registers where to be told what happens.")
             .scope(Write)
-            .body::<RegisterRequest>()
+            .body::<EndpointRequest>()
             .idempotent()
             .answers::<RegisteredBody>(200, "Registered now, with its secret, or before, without."),
         Endpoint::get("/webhooks", "listEndpoints", "Lists an organization's endpoints.")

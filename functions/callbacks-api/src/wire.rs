@@ -158,7 +158,7 @@ pub(crate) struct DeliveriesBody {
     "organizationId": "demo", "event": "stock.low", "targetUrl": "https://example.com/hook", "retrySchedule": ["5s", "5m"],
 }))]
 #[expect(dead_code, reason = "this type describes; the handler reads the body field by field")]
-pub(crate) struct RegisterRequest {
+pub(crate) struct EndpointRequest {
     #[schema(min_length = 1, max_length = 128)]
     organization_id: String,
     /// An event's name, or `*`.
