@@ -18,6 +18,7 @@ const FUNCTIONS: &[(&str, Describe)] = &[
     ("SyncApiFunction", evenstock_sync_api::openapi),
     ("OrdersApiFunction", evenstock_orders_api::openapi),
     ("ReplicationApiFunction", evenstock_replication_api::openapi),
+    ("MockMarketplaceFunction", evenstock_mock_marketplace::openapi),
 ];
 
 /// Set, it makes the test write the document.
