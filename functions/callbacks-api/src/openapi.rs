@@ -5,7 +5,8 @@ use evenstock_runtime::http::{Endpoint, describe};
 use utoipa::openapi::OpenApi;
 
 use crate::wire::{
-    ChangeRequest, DeliveriesBody, EndpointBody, QueuedBody, EndpointRequest, RegisteredBody, ReplayRequest, SecretBody,
+    ChangeRequest, DeliveriesBody, EndpointBody, EndpointRequest, QueuedBody, RegisteredEndpointBody, ReplayRequest,
+    SecretBody,
 };
 
 /// Describes the function.
@@ -16,7 +17,7 @@ pub fn openapi() -> OpenApi {
             .scope(Write)
             .body::<EndpointRequest>()
             .idempotent()
-            .answers::<RegisteredBody>(200, "Registered now, with its secret, or before, without."),
+            .answers::<RegisteredEndpointBody>(200, "Registered now, with its secret, or before, without."),
         Endpoint::get("/webhooks", "listEndpoints", "Lists an organization's endpoints.")
             .scope(Read)
             .query("organizationId", "The key's own organization unless named.")

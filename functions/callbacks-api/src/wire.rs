@@ -47,7 +47,7 @@ impl EndpointBody {
 /// An endpoint as it was registered.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RegisteredBody {
+pub(crate) struct RegisteredEndpointBody {
     #[serde(flatten)]
     pub(crate) endpoint: EndpointBody,
     /// What signs its callbacks. Shown once, to whoever registered it.

@@ -19,6 +19,7 @@ const FUNCTIONS: &[(&str, Describe)] = &[
     ("OrdersApiFunction", evenstock_orders_api::openapi),
     ("CallbacksApiFunction", evenstock_callbacks_api::openapi),
     ("ReplicationApiFunction", evenstock_replication_api::openapi),
+    ("MockMarketplaceFunction", evenstock_mock_marketplace::openapi),
 ];
 
 /// Set, it makes the test write the document.
