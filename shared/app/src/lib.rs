@@ -11,6 +11,7 @@ mod bulk;
 mod create;
 mod error;
 mod history;
+mod jobs;
 mod message;
 mod operation;
 mod policy;
@@ -35,6 +36,9 @@ pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, Bu
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
+pub use jobs::{
+    JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
+};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
 pub use policy::{PolicyChange, set_policy};

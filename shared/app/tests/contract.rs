@@ -11,3 +11,4 @@ async fn fresh() -> Fresh {
 }
 
 evenstock_app::store_contract!(fresh);
+evenstock_app::job_contract!(fresh);

@@ -8,6 +8,8 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | job | `organization#Q` | `J#id` |
+//! | place of jobs | `organization#Q` | `P#kind#subject` |
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
@@ -17,7 +19,9 @@
 //!
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
-use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
+use evenstock_domain::{
+    JobId, JobKind, LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp,
+};
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
 pub(crate) const LEVEL_PREFIX: &str = "L#";
@@ -118,6 +122,21 @@ pub(crate) fn parse_reservation(pk: &str, sk: &str) -> Option<(OrganizationId, R
 /// A group of due reservations.
 pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
+}
+
+pub(crate) fn jobs_partition(organization: &OrganizationId) -> String {
+    format!("{}#Q", escape(organization.as_str()))
+}
+
+/// What the sort keys of jobs begin with.
+pub(crate) const JOB_PREFIX: &str = "J#";
+
+pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("{JOB_PREFIX}{}", escape(id.as_str())) }
+}
+
+pub(crate) fn job_place(organization: &OrganizationId, kind: JobKind, subject: &str) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("P#{}#{}", kind.as_str(), escape(subject)) }
 }
 
 pub(crate) fn poll(source: &Source) -> Key {

@@ -11,6 +11,8 @@ mod aws;
 mod breakers;
 mod bulk_syncs;
 mod errors;
+mod job_item;
+mod jobs;
 mod keys;
 mod level_item;
 mod levels;

@@ -27,7 +27,7 @@ struct PollState {
 type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
@@ -36,6 +36,7 @@ struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
+    pub(super) jobs: super::memory_jobs::JobState,
     writes: u64,
 }
 
@@ -44,7 +45,7 @@ struct State {
 pub struct MemoryStore(Mutex<State>);
 
 impl MemoryStore {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

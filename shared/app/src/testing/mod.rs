@@ -3,7 +3,9 @@
 pub mod contract;
 mod fakes;
 mod faulty;
+pub mod job_contract;
 mod memory;
+mod memory_jobs;
 mod reservation_contract;
 mod state_contract;
 mod surface_contract;
