@@ -23,6 +23,7 @@ pub struct StoredJob {
 }
 
 /// What became of a conditional write of a job.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match; a box would only move the job about")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobWrite {
     /// It is durable.
