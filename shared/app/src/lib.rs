@@ -10,6 +10,7 @@ mod breaker;
 mod bulk;
 mod create;
 mod error;
+mod feed;
 mod history;
 mod jobs;
 mod message;
@@ -35,6 +36,10 @@ pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
+pub use feed::{
+    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport, RepairStore, ScanPage,
+    changes_behind, head_of_feed, publish, repair, snapshot_offset,
+};
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use jobs::{
     JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,

@@ -28,7 +28,7 @@ type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    levels: BTreeMap<LevelKey, Stored>,
+    pub(super) levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
     polls: BTreeMap<Source, PollState>,
@@ -37,7 +37,9 @@ pub(super) struct State {
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     pub(super) jobs: super::memory_jobs::JobState,
-    writes: u64,
+    pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
+    pub(super) repair: Option<crate::RepairPass>,
+    pub(super) writes: u64,
 }
 
 /// All stores of the system behind one mutex, with the conditions of the real one.

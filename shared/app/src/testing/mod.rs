@@ -3,8 +3,10 @@
 pub mod contract;
 mod fakes;
 mod faulty;
+mod feed_contract;
 pub mod job_contract;
 mod memory;
+mod memory_feed;
 mod memory_jobs;
 mod reservation_contract;
 mod state_contract;
