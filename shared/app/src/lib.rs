@@ -8,6 +8,7 @@ mod announcement;
 mod apply;
 mod breaker;
 mod bulk;
+mod counters;
 mod create;
 mod error;
 mod feed;
@@ -17,6 +18,7 @@ mod message;
 mod operation;
 mod policy;
 mod poll;
+mod poll_status;
 mod ports;
 mod request;
 mod reservation_store;
@@ -24,6 +26,8 @@ mod reserve;
 mod settle_reservation;
 mod spill;
 mod sweep;
+mod switch;
+mod trigger;
 mod update;
 
 #[cfg(any(test, feature = "testing"))]
@@ -34,11 +38,12 @@ pub use announcement::{Announcement, EventType};
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
+pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use feed::{
-    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport, RepairStore, ScanPage,
-    changes_behind, head_of_feed, publish, repair, snapshot_offset,
+    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
+    RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use jobs::{
@@ -47,7 +52,8 @@ pub use jobs::{
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
 pub use policy::{PolicyChange, set_policy};
-pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll_status::{PollStatus, PollStatusStore};
 pub use ports::{
     Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,
     ListPosition, OperationClaim, OperationRecord, Outgoing, PollRun, PollStore, Queue, QueueDepth, QueueName,
@@ -60,4 +66,6 @@ pub use settle_reservation::{
     ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
+pub use switch::{SwitchStore, SyncSwitch, Turn};
+pub use trigger::{TriggerDeps, TriggerError, trigger_all, trigger_one};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};

@@ -31,8 +31,8 @@ pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use feed::{
-    CEILING_STEP, ChangePage, FEED_CLOCK_MARGIN_MS, FEED_PAGE_BYTES_MAX, FEED_PAGE_CHANGES_MAX, FEED_PAGE_GRACE_MS, FeedEvent,
-    FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
+    CEILING_STEP, ChangePage, FEED_CLOCK_MARGIN_MS, FEED_PAGE_BYTES_MAX, FEED_PAGE_CHANGES_MAX, FEED_PAGE_GRACE_MS,
+    FeedEvent, FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
 };
 pub use ids::{InvalidId, JobId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
 pub use job::{DRIFT_MAX, Drift, JOB_ERRORS_MAX, Job, JobCounters, JobKind, JobPart, JobReport, JobStatus};

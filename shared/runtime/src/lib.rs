@@ -7,12 +7,13 @@ mod batch;
 mod clock;
 mod environment;
 pub mod http;
+pub mod metrics;
 mod telemetry;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use batch::{Batch, MissingMessageId};
-pub use clock::{SystemClock, new_id};
+pub use clock::{SystemClock, id_of, new_id};
 pub use environment::{ConfigError, Environment};
 pub use telemetry::{LogFormat, init_logs};

@@ -12,6 +12,7 @@ mod breakers;
 mod bulk_syncs;
 mod change_feed;
 mod change_page_item;
+mod counters;
 mod errors;
 mod job_item;
 mod jobs;
@@ -26,6 +27,7 @@ mod repair;
 mod reservation_item;
 mod reservations;
 mod sqs;
+mod switches;
 mod table;
 
 pub use aws::{AwsSettings, dynamodb_client, sqs_client};
