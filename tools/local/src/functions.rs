@@ -92,7 +92,8 @@ impl Functions {
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
         let connections = evenstock_webhook::connections(environment)?;
-        let intake = evenstock_webhook::Intake { queue: queues.clone(), connections };
+        let intake = Arc::new(evenstock_webhook::Intake { queue: queues.clone(), connections });
+        let deep = evenstock_webhook::load_shed_queue_max(environment)?;
         let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
         let inventory = evenstock_inventory_api::Inventory {
             store: Arc::clone(&store),
@@ -100,15 +101,19 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        // One process stands in for all functions, and so do its counters.
+        evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
             queue: queues.clone(),
             polled: marketplace.as_ref().map(|(_, plan)| plan.organization.clone()),
+            settings: evenstock_sync_api::Settings::from_environment(environment)?,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
         };
         let store = store.as_ref().clone();
         Ok(Self {
-            webhook: evenstock_webhook::routes(Arc::new(intake)),
+            webhook: evenstock_webhook::shedding(evenstock_webhook::routes(Arc::clone(&intake)), &intake, deep),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
             worker: Arc::new(evenstock_stock_worker::Worker {

@@ -25,6 +25,7 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
         (Some(Counter::Errors), status.is_server_error()),
         (Some(Counter::Conflicts), status == StatusCode::CONFLICT),
         (Some(Counter::RateLimited), status == StatusCode::TOO_MANY_REQUESTS),
+        (Some(Counter::InventoryUpdates), operation == Some(Counter::AdjustStock) && status.is_success()),
         (Some(Counter::IdempotentHits), response.headers().contains_key(&REPLAYED)),
     ];
     for counter in seen.into_iter().filter(|(_, applies)| *applies).filter_map(|(counter, _)| counter) {
