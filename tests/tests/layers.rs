@@ -22,9 +22,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler" => {
-            FUNCTION
-        }
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
+        | "replication-api" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -38,6 +37,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "change-publisher",
             "scheduler",
+            "replication-api",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         "tests" => &["local"],

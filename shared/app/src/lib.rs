@@ -8,6 +8,7 @@ mod announcement;
 mod apply;
 mod breaker;
 mod bulk;
+mod callback;
 mod counters;
 mod create;
 mod error;
@@ -16,6 +17,7 @@ mod history;
 mod jobs;
 mod message;
 mod operation;
+mod order_marketplace;
 mod policy;
 mod poll;
 mod poll_status;
@@ -23,6 +25,7 @@ mod ports;
 mod request;
 mod reservation_store;
 mod reserve;
+mod seal;
 mod settle_reservation;
 mod spill;
 mod sweep;
@@ -34,13 +37,15 @@ mod update;
 pub mod testing;
 
 pub use access::{ApiKey, Scope};
-pub use announcement::{Announcement, EventType};
+pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
+pub use callback::{Call, CallbackSender, InvalidTarget};
 pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
+pub use evenstock_domain::EventType;
 pub use feed::{
     Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
     RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
@@ -51,6 +56,10 @@ pub use jobs::{
 };
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
+pub use order_marketplace::{
+    Amount, InvalidAmount, MarketplaceAccount, MarketplaceError, OrderMarketplace, ValidatedLine, ValidatedOrder,
+    Validation,
+};
 pub use policy::{PolicyChange, set_policy};
 pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
 pub use poll_status::{PollStatus, PollStatusStore};
@@ -62,6 +71,7 @@ pub use ports::{
 pub use request::{Answer, Settled, request};
 pub use reservation_store::{DuePage, DueReservation, ReservationStore, ReservationWrite, StoredReservation};
 pub use reserve::{RefusedLine, Reserve, ReserveResult, reserve};
+pub use seal::{SealError, Sealed, Sealer, SecretText};
 pub use settle_reservation::{
     ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };

@@ -12,3 +12,19 @@ async fn fresh() -> Fresh {
 
 evenstock_app::store_contract!(fresh);
 evenstock_app::job_contract!(fresh);
+
+mod sealing {
+    //! The contract of sealers on the one in memory.
+
+    use evenstock_app::testing::MemorySealer;
+
+    struct Fresh {
+        sealer: MemorySealer,
+    }
+
+    async fn fresh() -> Fresh {
+        Fresh { sealer: MemorySealer::default() }
+    }
+
+    evenstock_app::seal_contract!(fresh);
+}

@@ -8,6 +8,7 @@ mod clock;
 mod environment;
 pub mod http;
 pub mod metrics;
+mod sealing;
 mod telemetry;
 
 #[cfg(any(test, feature = "testing"))]
@@ -16,4 +17,5 @@ pub mod testing;
 pub use batch::{Batch, MissingMessageId};
 pub use clock::{SystemClock, id_of, new_id};
 pub use environment::{ConfigError, Environment};
+pub use sealing::random_bytes;
 pub use telemetry::{LogFormat, init_logs};

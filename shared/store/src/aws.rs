@@ -77,28 +77,32 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
+/// A client of one of the SDK's crates. Their configurations look alike and share no type.
+macro_rules! client {
+    ($sdk:ident, $settings:expr) => {{
+        let mut config = $sdk::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new($settings.region.clone()))
+            .credentials_provider($settings.credentials())
+            .http_client($settings.http_client())
+            .retry_config(retries())
+            .timeout_config(timeouts());
+        config.set_endpoint_url($settings.endpoint_url.clone());
+        $sdk::Client::from_conf(config.build())
+    }};
+}
+
 /// A DynamoDB client.
 pub fn dynamodb_client(settings: &AwsSettings) -> aws_sdk_dynamodb::Client {
-    let mut config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(settings.region.clone()))
-        .credentials_provider(settings.credentials())
-        .http_client(settings.http_client())
-        .retry_config(retries())
-        .timeout_config(timeouts());
-    config.set_endpoint_url(settings.endpoint_url.clone());
-    aws_sdk_dynamodb::Client::from_conf(config.build())
+    client!(aws_sdk_dynamodb, settings)
 }
 
 /// An SQS client.
 pub fn sqs_client(settings: &AwsSettings) -> aws_sdk_sqs::Client {
-    let mut config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(settings.region.clone()))
-        .credentials_provider(settings.credentials())
-        .http_client(settings.http_client())
-        .retry_config(retries())
-        .timeout_config(timeouts());
-    config.set_endpoint_url(settings.endpoint_url.clone());
-    aws_sdk_sqs::Client::from_conf(config.build())
+    client!(aws_sdk_sqs, settings)
+}
+
+/// A KMS client.
+pub fn kms_client(settings: &AwsSettings) -> aws_sdk_kms::Client {
+    client!(aws_sdk_kms, settings)
 }

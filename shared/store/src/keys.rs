@@ -18,6 +18,7 @@
 //! | poll | `P#source` | `P` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
+//! | data key that seals secrets | `Z#id` | `Z` |
 //!
 //! Indexes carry keys only and are sparse: levels stand in `by-organization` (`o`, `pk`), what somebody must look at at
 //! some time stands in `due` (`d` = `kind#group`, `dt` = when, milliseconds).
@@ -195,6 +196,10 @@ pub(crate) fn breaker(name: &Source) -> Key {
 
 pub(crate) fn api_key(hash: &[u8; 32]) -> Key {
     Key { pk: format!("K#{}", hex::encode(hash)), sk: "K".to_owned() }
+}
+
+pub(crate) fn seal_key(id: &str) -> Key {
+    Key { pk: format!("Z#{}", escape(id)), sk: "Z".to_owned() }
 }
 
 #[cfg(test)]

@@ -26,12 +26,14 @@ mod polls;
 mod repair;
 mod reservation_item;
 mod reservations;
+mod seal;
 mod sqs;
 mod switches;
 mod table;
 
-pub use aws::{AwsSettings, dynamodb_client, sqs_client};
+pub use aws::{AwsSettings, dynamodb_client, kms_client, sqs_client};
 pub use level_item::{LevelItem, level_change};
 pub use reservation_item::reservation_change;
+pub use seal::{InvalidKeyId, InvalidKeyring, KeyId, Keyring, KeyringSealer, KmsSealer, NONCE_BYTES, Nonces};
 pub use sqs::{QueueUrls, SqsQueues};
 pub use table::DynamoStore;

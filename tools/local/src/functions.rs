@@ -9,8 +9,8 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, Scope, StoreError, with_causes};
-use evenstock_domain::OrganizationId;
+use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, with_causes};
+use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
@@ -25,7 +25,7 @@ const DEMO_KEY: &str = "demo";
 
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
-type Publisher = evenstock_change_publisher::Publisher<DynamoStore, SystemClock>;
+type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
 type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, SystemClock>;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
@@ -42,6 +42,7 @@ pub(crate) struct Functions {
     webhook: Router,
     inventory_api: Router,
     sync_api: Router,
+    replication_api: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -103,6 +104,12 @@ impl Functions {
         };
         // One process stands in for all functions, and so do its counters.
         evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
+        let replication = evenstock_replication_api::Replication {
+            store: Arc::clone(&store),
+            clock: SystemClock,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+            watch: evenstock_replication_api::Watch::default(),
+        };
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -116,12 +123,20 @@ impl Functions {
             webhook: evenstock_webhook::shedding(evenstock_webhook::routes(Arc::clone(&intake)), &intake, deep),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
                 ids: ids.clone(),
             }),
-            publisher: Arc::new(Publisher { store: store.clone(), clock: SystemClock, ids: ids.clone() }),
+            publisher: Arc::new(Publisher {
+                store: store.clone(),
+                queue: queues.clone(),
+                clock: SystemClock,
+                ids: ids.clone(),
+                limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
+                recent: RecentPages::default(),
+            }),
             scheduler: Arc::new(Scheduler { store: store.clone(), clock: SystemClock, ids }),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
             access,
@@ -134,6 +149,7 @@ impl Functions {
             "WebhookFunction" => Ok(self.webhook.clone()),
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
+            "ReplicationApiFunction" => Ok(self.replication_api.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }
@@ -177,6 +193,10 @@ impl Functions {
             "SchedulerFunction" => {
                 let scheduler = Arc::clone(&self.scheduler);
                 Ok(Arc::new(move || handle_due(Arc::clone(&scheduler)).boxed()))
+            }
+            "ChangePublisherFunction" => {
+                let publisher = Arc::clone(&self.publisher);
+                Ok(Arc::new(move || repair_feeds(Arc::clone(&publisher)).boxed()))
             }
             _ => Err(unserved(function, "Schedule")),
         }
@@ -224,7 +244,7 @@ async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, 
 }
 
 async fn publish(publisher: Arc<Publisher>, event: Event) -> Vec<String> {
-    let failures = evenstock_change_publisher::handle(&publisher, event).await.batch_item_failures;
+    let failures = evenstock_change_publisher::handle_records(&publisher, event).await.batch_item_failures;
     failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
 }
 
@@ -235,6 +255,10 @@ fn scheduled() -> Value {
 
 async fn handle_due(scheduler: Arc<Scheduler>) -> Result<Value, String> {
     evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error))
+}
+
+async fn repair_feeds(publisher: Arc<Publisher>) -> Result<Value, String> {
+    evenstock_change_publisher::repair_feeds(&publisher).await.map_err(|error| with_causes(&error))
 }
 
 async fn handle_tick(polls: Arc<Polls>) -> Result<Value, String> {

@@ -1,8 +1,12 @@
-//! The data folder: one runner at a time, and the secret that names events for as long as the data lives.
+//! The data folder: one runner at a time, and the secrets that live as long as the data: the one that names events, and
+//! the keys that seal the credentials of stores.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use evenstock_runtime::random_bytes;
+use evenstock_store::Keyring;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,8 @@ pub(crate) struct Home {
     folder: PathBuf,
     /// Secret that names events.
     pub(crate) event_id_key: String,
+    /// Keys that seal secrets, one a line; the last one seals.
+    pub(crate) seal_keys: String,
     _lock: File,
 }
 
@@ -36,7 +42,8 @@ impl Home {
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
         }
         let event_id_key = event_id_key(&folder.join("event-id.key")).map_err(unwritable)?;
-        Ok(Self { folder: folder.to_owned(), event_id_key, _lock: lock })
+        let seal_keys = seal_keys(&folder.join("seal.key")).map_err(unwritable)?;
+        Ok(Self { folder: folder.to_owned(), event_id_key, seal_keys, _lock: lock })
     }
 
     /// A file in the folder.
@@ -47,29 +54,54 @@ impl Home {
 
 /// The key in the file, made when there is none. With another key, known events would be applied again.
 fn event_id_key(file: &Path) -> io::Result<String> {
-    match fs::read_to_string(file) {
-        Ok(key) if key.len() >= 32 => return Ok(key),
-        Ok(_) => return Err(io::Error::other("event-id.key is damaged; restore it, or remove the whole folder")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    match read(file)? {
+        None => create(file, new_key()),
+        Some(key) if key.len() >= 32 => Ok(key),
+        Some(_) => Err(io::Error::other("event-id.key is damaged; restore it, or remove the whole folder")),
     }
-    let key = new_key();
+}
+
+/// The keys in the file, made when there are none. Without them nothing that they sealed opens again.
+fn seal_keys(file: &Path) -> io::Result<String> {
+    match read(file)? {
+        None => create(file, new_seal_keys()?),
+        Some(keys) if Keyring::parse(&keys).is_ok() => Ok(keys),
+        Some(_) => Err(io::Error::other("seal.key is damaged; restore it, or remove the whole folder")),
+    }
+}
+
+fn read(file: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file that only its owner can read.
+fn create(file: &Path, secret: String) -> io::Result<String> {
     let fresh = file.with_extension("new");
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut written = options.open(&fresh)?;
-    written.write_all(key.as_bytes())?;
+    written.write_all(secret.as_bytes())?;
     written.sync_all()?;
     // A rename is whole or not at all, so no crash leaves half a key.
     fs::rename(fresh, file)?;
-    Ok(key)
+    Ok(secret)
 }
 
 /// 244 random bits.
 pub(crate) fn new_key() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}
+
+/// One key that seals, of 256 random bits.
+pub(crate) fn new_seal_keys() -> io::Result<String> {
+    let key = random_bytes::<32>().ok_or_else(|| io::Error::other("the system gives no randomness"))?;
+    Ok(format!("1:{}\n", hex::encode(key)))
 }
 
 #[cfg(test)]
@@ -81,16 +113,41 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Home::open(folder.path()).unwrap();
         assert!(matches!(Home::open(folder.path()), Err(HomeError::InUse(_))));
-        let key = first.event_id_key.clone();
+        let keys = (first.event_id_key.clone(), first.seal_keys.clone());
         drop(first);
-        assert_eq!(Home::open(folder.path()).unwrap().event_id_key, key);
+        let second = Home::open(folder.path()).unwrap();
+        assert_eq!((second.event_id_key.clone(), second.seal_keys), keys);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn keys_are_for_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        drop(Home::open(folder.path()).unwrap());
+        for name in ["event-id.key", "seal.key"] {
+            let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn added_line_rotates_the_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keys = Home::open(folder.path()).unwrap().seal_keys;
+        keys.push_str(&new_seal_keys().unwrap().replace("1:", "2:"));
+        fs::write(folder.path().join("seal.key"), &keys).unwrap();
+        assert_eq!(Home::open(folder.path()).unwrap().seal_keys, keys);
     }
 
     #[test]
     fn damaged_key_is_an_error_and_never_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("event-id.key"), "short").unwrap();
-        assert!(matches!(Home::open(folder.path()), Err(HomeError::Unwritable(..))));
-        assert_eq!(fs::read_to_string(folder.path().join("event-id.key")).unwrap(), "short");
+        for name in ["event-id.key", "seal.key"] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), "short").unwrap();
+            assert!(matches!(Home::open(folder.path()), Err(HomeError::Unwritable(..))));
+            assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "short");
+        }
     }
 }

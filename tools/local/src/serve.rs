@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use crate::dynamo::{DynamoError, LocalDynamo};
 use crate::functions::{Functions, WiringError, unserved};
-use crate::home::{Home, HomeError, new_key};
+use crate::home::{Home, HomeError, new_key, new_seal_keys};
 use crate::pump::{Stop, pump, tick};
 use crate::queue::{LocalQueueError, LocalQueues};
 use crate::stream::{StreamError, StreamReader};
@@ -62,6 +62,8 @@ pub(crate) enum ServeError {
     Stream(#[from] StreamError),
     #[error(transparent)]
     Wiring(#[from] WiringError),
+    #[error("no key can be made")]
+    Randomness(#[source] std::io::Error),
     #[error("the server failed")]
     Server(#[source] std::io::Error),
 }
@@ -73,11 +75,16 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let template = Template::built_in()?;
     let home = settings.data.as_deref().map(Home::open).transpose()?;
     let event_id_key = home.as_ref().map_or_else(new_key, |home| home.event_id_key.clone());
+    let seal_keys = match &home {
+        Some(home) => home.seal_keys.clone(),
+        None => new_seal_keys().map_err(ServeError::Randomness)?,
+    };
     let environment = settings.environment.with_defaults([
         ("MARKETPLACE_A_SECRET", "secret".to_owned()),
         ("MARKETPLACE_B_API_KEY", "test-key".to_owned()),
         ("EVENT_ID_KEY", event_id_key),
         ("SCHEDULE_STEP_SECONDS", "1".to_owned()),
+        ("SEAL_KEYS", seal_keys),
     ]);
 
     let file = |name| home.as_ref().map(|home| home.file(name));
@@ -245,11 +252,13 @@ fn method_filter(method: &str) -> Option<MethodFilter> {
 
 /// In AWS a schedule ticks each minute at most. Here a shorter interval is honoured.
 fn tick_seconds(function: &str, template: u64, environment: &Environment) -> u64 {
-    // The poller looks each second whether it is time, because its interval can be changed while it runs.
-    if function == "PollerFunction" {
-        return 1;
-    }
-    let interval = environment.parsed("SWEEP_INTERVAL_SECONDS", "seconds", template).unwrap_or(template);
+    let name = match function {
+        "SchedulerFunction" => "SWEEP_INTERVAL_SECONDS",
+        // It looks each second whether it is time, because its interval can be changed while it runs.
+        "PollerFunction" => return 1,
+        _ => return template,
+    };
+    let interval = environment.parsed(name, "seconds", template).unwrap_or(template);
     template.min(interval).max(1)
 }
 

@@ -5,13 +5,18 @@ mod fakes;
 mod faulty;
 mod feed_contract;
 pub mod job_contract;
+mod marketplace;
 mod memory;
 mod memory_feed;
 mod memory_jobs;
 mod reservation_contract;
+pub mod seal_contract;
+mod sealer;
 mod state_contract;
 mod surface_contract;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};
+pub use marketplace::ScriptedMarketplace;
 pub use memory::MemoryStore;
+pub use sealer::MemorySealer;

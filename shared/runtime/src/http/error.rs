@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use evenstock_app::{QueueError, StoreError, with_causes};
+use evenstock_app::{QueueError, SealError, StoreError, with_causes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -98,6 +98,11 @@ impl ApiError {
         Self { current, ..Self::new(StatusCode::CONFLICT, "conflict", message) }
     }
 
+    /// 410: it was there, and is kept no longer.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "gone", message)
+    }
+
     /// 413: the body is larger than this endpoint reads.
     pub fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
@@ -180,6 +185,12 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_passing() { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+impl From<SealError> for ApiError {
+    fn from(error: SealError) -> Self {
         if error.is_passing() { Self::unavailable(error) } else { Self::internal(error) }
     }
 }

@@ -125,7 +125,7 @@ async fn absent_table_is_refused_and_unreachable_one_is_unknown() {
 }
 
 /// Passes requests on, and closes the connection instead of giving the answers of the next `lost` writes.
-async fn lossy(to: SocketAddr, lost: usize) -> SocketAddr {
+pub(crate) async fn lossy(to: SocketAddr, lost: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let left = Arc::new(AtomicUsize::new(lost));

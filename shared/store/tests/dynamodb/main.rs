@@ -12,4 +12,5 @@
 mod contract;
 mod cost;
 mod faults;
+mod sealing;
 mod support;
