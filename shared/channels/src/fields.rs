@@ -55,6 +55,11 @@ pub(crate) fn quantity(value: &RawValue) -> Result<Quantity, String> {
     Quantity::new(integer(value)?).map_err(|error| error.to_string())
 }
 
+/// Issues in one line.
+pub(crate) fn joined(issues: &[FieldIssue]) -> String {
+    issues.iter().map(FieldIssue::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// The fields of one object, and what was found wrong with them so far.
 pub(crate) struct Fields<'a> {
     fields: Vec<(String, &'a RawValue)>,
@@ -78,6 +83,16 @@ impl<'a> Fields<'a> {
     ) -> Option<T> {
         let value = self.find(name).and_then(|value| value.ok_or_else(|| "is required".to_owned()));
         self.note(name, value.and_then(read))
+    }
+
+    /// Reads a field that may be missing or `null`; `None` when what is there is wrong.
+    pub(crate) fn optional<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&'a RawValue) -> Result<T, String>,
+    ) -> Option<Option<T>> {
+        let value = self.find(name).and_then(|value| value.map(read).transpose());
+        self.note(name, value)
     }
 
     /// Reads a place; a payload that names none means the default one.
