@@ -106,22 +106,22 @@ where
             Ok(job) => job,
             Err(reason) => {
                 error!(message.id = message_id, %reason, "message {message_id} cannot be read and goes to the dead letters");
-                failed.push(place);
+                failed.push((place, reason.to_string()));
                 continue;
             }
         };
         let marketplace = polls.marketplace.as_ref().filter(|(_, plan)| plan.organization.as_str() == job.organization);
         let Some((feed, plan)) = marketplace else {
             error!(job.id = job.job_id, "job {} fails: its organization has no marketplace to poll", job.job_id);
-            failed.push(place);
+            failed.push((place, "its organization has no marketplace to poll".to_owned()));
             continue;
         };
         if let Err(error) = Box::pin(by_job(polls, feed, plan, &job)).await {
             warn!(job.id = job.job_id, error = with_causes(&error), "job {} comes back", job.job_id);
-            failed.push(place);
+            failed.push((place, with_causes(&error)));
         }
     }
-    failed.into_iter().for_each(|place| batch.fail(place));
+    failed.into_iter().for_each(|(place, reason)| batch.fail_because(place, reason));
     Ok(json!(batch.into_response()))
 }
 

@@ -1,11 +1,39 @@
 //! SQS batches: each record succeeds or fails on its own, and only failed ones come back.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+
+use tracing::error;
 
 use crate::metrics::{Counter, count};
 
 /// How often a message is received before it goes to the dead letters: `maxReceiveCount` of every queue in the template.
 const RECEIVES_MAX: u32 = 5;
+
+/// Reasons that are kept for whoever drives the queue in this same process, at most.
+const REASONS_MAX: usize = 10_000;
+
+/// Why messages failed last, until somebody asks. Empty unless somebody does.
+static REASONS: Mutex<Option<BTreeMap<String, String>>> = Mutex::new(None);
+
+/// Keeps reasons from now on: for the local runner, which puts them beside their messages.
+pub fn keep_reasons() {
+    REASONS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+}
+
+/// Why a message failed last, once.
+pub fn take_reason(message_id: &str) -> Option<String> {
+    REASONS.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(message_id)
+}
+
+fn keep_reason(message_id: String, reason: String) {
+    let mut reasons = REASONS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(reasons) = reasons.as_mut().filter(|reasons| reasons.len() < REASONS_MAX) {
+        reasons.insert(message_id, reason);
+    }
+}
 
 /// A record without a message id. A partial answer could not name it, so the whole batch must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +92,24 @@ impl Batch {
     pub fn fail(&mut self, place: usize) {
         if let Some(failed) = self.failed.get_mut(place) {
             *failed = true;
+        }
+    }
+
+    /// The same, with the reason: the log tells it with the message's id when the message is given up.
+    pub fn fail_because(&mut self, place: usize, reason: impl Into<String>) {
+        self.fail(place);
+        let id = self.records.get(place).map(|(id, _)| id.clone());
+        if let Some(id) = id {
+            let reason = reason.into();
+            if self.last.get(place) == Some(&true) {
+                error!(
+                    message.id = id,
+                    attempts = RECEIVES_MAX,
+                    reason,
+                    "message {id} goes to the dead letters: {reason}"
+                );
+            }
+            keep_reason(id, reason);
         }
     }
 

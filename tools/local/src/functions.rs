@@ -173,6 +173,11 @@ impl Functions {
         require(routes, &self.access, Scope::Admin)
     }
 
+    /// The dead letters, for this machine alone.
+    pub(crate) fn dead_letters(&self, queues: &LocalQueues) -> Router {
+        require(crate::dead_letters::routes(queues.clone()), &self.access, Scope::Admin)
+    }
+
     /// A function that is given batches of a queue.
     pub(crate) fn batches(&self, function: &str) -> Result<BatchHandler, WiringError> {
         match function {

@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use evenstock_app::Clock;
 use evenstock_runtime::http::{RequestId, shell};
-use evenstock_runtime::{Environment, SystemClock};
+use evenstock_runtime::{Environment, SystemClock, keep_reasons};
 use futures::future::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -95,6 +95,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let now_ms = || SystemClock.now().as_millis();
     let queues = LocalQueues::open(file("queues.sqlite").as_deref(), template.queues.clone(), now_ms)?;
     queues.release_abandoned().await?;
+    keep_reasons();
     let functions = Functions::wire(&environment, dynamo.endpoint(), &template.table.name, &queues).await?;
 
     let (stopping, stop) = watch::channel(false);
@@ -195,7 +196,7 @@ fn start_triggers(
             }
         }
     }
-    Ok(routes.merge(functions.schedules(ticks)))
+    Ok(routes.merge(functions.schedules(ticks)).merge(functions.dead_letters(queues)))
 }
 
 /// A function that sees the request as it came, without what our own routing found in its path.
