@@ -23,7 +23,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "replication-api" | "mock-marketplace" => FUNCTION,
+        | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -37,13 +37,15 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "change-publisher",
             "scheduler",
-            "replication-api",
             "mock-marketplace",
+            "orders-api",
+            "order-worker",
+            "replication-api",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         // At the edge, and so knows the centre by its HTTP interface only.
         "store-node" => &["domain"],
-        "tests" => &["local"],
+        "tests" => &["local", "store-node"],
         _ => return None,
     })
 }

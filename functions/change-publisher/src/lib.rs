@@ -14,16 +14,21 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Candidate, Clock, FeedDeps, FeedStore, LevelScan, Queue, RecentPages, RepairLimits, RepairStore, StockStore,
-    StoreError, publish, repair, with_causes,
+    Candidate, Clock, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages,
+    RepairLimits, RepairStore, StockStore, StoreError, mark_short_orders, publish, repair, store_announcements,
+    with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
+use futures::StreamExt;
 use happening::Happening;
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 /// How long one tick of the schedule begins new work, in milliseconds: the last group still ends in time.
 const REPAIR_WORK_MS: i64 = 30_000;
+
+/// Feeds that are written at once.
+const FEEDS_AT_ONCE: usize = 8;
 
 /// What the function needs.
 #[derive(Debug)]
@@ -78,7 +83,7 @@ impl<S, Q, C> Publisher<S, Q, C> {
 /// [`HandleError`]. A record that cannot be followed is none: the answer names it.
 pub async fn handle<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + FeedStore + LevelScan + RepairStore,
+    S: StockStore + FeedStore + LevelScan + RepairStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
@@ -111,7 +116,7 @@ where
 /// Handles a batch of stream records; the answer names the first one that failed, from which on the stream goes on.
 pub async fn handle_records<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> DynamoDbEventResponse
 where
-    S: StockStore + FeedStore,
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
@@ -129,7 +134,7 @@ where
 /// Follows a batch up to the first record that fails.
 pub async fn follow<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> Followed
 where
-    S: StockStore + FeedStore,
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
@@ -161,8 +166,10 @@ where
     followed
 }
 
-/// The changes of a batch with their numbers, in the batch's order; or why they could not be published.
-type Feeds = BTreeMap<OrganizationId, Result<std::vec::IntoIter<FeedEvent>, StoreError>>;
+/// An organization's changes of a batch with their numbers, in order; or why they could not be published.
+type Published = Result<std::vec::IntoIter<FeedEvent>, StoreError>;
+
+type Feeds = BTreeMap<OrganizationId, Published>;
 
 /// Publishes the changes of a batch. An organization whose feed fails does not hold up the others.
 async fn publish_all<S, Q, C>(publisher: &Publisher<S, Q, C>, batch: impl Iterator<Item = &Happening>) -> Feeds
@@ -172,21 +179,33 @@ where
 {
     let mut candidates: BTreeMap<OrganizationId, Vec<Candidate>> = BTreeMap::new();
     for happening in batch {
-        if let Happening::Changed(organization, changes) = happening
+        if let Happening::Changed(organization, changes, _) = happening
             && !changes.is_empty()
         {
             candidates.entry(organization.clone()).or_default().extend(changes.iter().cloned());
         }
     }
-    let mut feeds = Feeds::new();
+    let mut work = Vec::with_capacity(candidates.len());
     for (organization, candidates) in candidates {
-        let published = publish(publisher.feed(), &organization, &candidates).await.map(|seqs| {
-            let changes = candidates.into_iter().map(|candidate| candidate.change);
-            seqs.into_iter().zip(changes).map(|(seq, change)| FeedEvent { seq, change }).collect::<Vec<_>>().into_iter()
-        });
-        feeds.insert(organization, published);
+        work.push(publish_one(publisher, organization, candidates));
     }
-    feeds
+    futures::stream::iter(work).buffer_unordered(FEEDS_AT_ONCE).collect().await
+}
+
+async fn publish_one<S, Q, C>(
+    publisher: &Publisher<S, Q, C>,
+    organization: OrganizationId,
+    candidates: Vec<Candidate>,
+) -> (OrganizationId, Published)
+where
+    S: FeedStore,
+    C: Clock,
+{
+    let published = publish(publisher.feed(), &organization, &candidates).await.map(|seqs| {
+        let changes = candidates.into_iter().map(|candidate| candidate.change);
+        seqs.into_iter().zip(changes).map(|(seq, change)| FeedEvent { seq, change }).collect::<Vec<_>>().into_iter()
+    });
+    (organization, published)
 }
 
 /// Does what a record asks for; how many changes it tells of.
@@ -196,17 +215,24 @@ async fn follow_one<S, Q, C>(
     happening: Happening,
 ) -> Result<u64, StoreError>
 where
-    S: StockStore,
+    S: StockStore + MarketplaceStores + ReceiptStore,
+    Q: Queue,
     C: Clock,
 {
     match happening {
         Happening::Nothing => Ok(0),
         Happening::Moved(reservation) => steps::after_reservation(publisher, &reservation).await.map(|()| 0),
-        Happening::Changed(organization, changes) => {
+        Happening::Receipt(old, new) => steps::after_receipt(publisher, old.as_deref(), &new).await.map(|()| 0),
+        Happening::Store(old, new) => {
+            steps::announce(store_announcements(old.as_deref(), &new));
+            Ok(0)
+        }
+        Happening::Changed(organization, changes, oversold) => {
             let gained = changes.len();
             for event in take(feeds, &organization, gained)? {
                 steps::after_change(publisher, &organization, &event).await?;
             }
+            mark_short_orders(&publisher.store, &publisher.clock, &publisher.ids, &oversold).await?;
             Ok(gained as u64)
         }
     }

@@ -100,7 +100,7 @@ pub(crate) async fn ready<S: OperationsStore, Q: Queue>(State(operations): Share
     if let Err(error) = &depth {
         tracing::error!(error = with_causes(error), "readiness: the queue does not answer");
     }
-    if let Some(error) = store.err().as_ref().or(breakers.as_ref().err()) {
+    if let Some(error) = store.err().as_ref().or_else(|| breakers.as_ref().err()) {
         tracing::error!(error = with_causes(error), "readiness: the store does not answer");
     }
     let breakers = breakers.unwrap_or_default().into_iter().map(|(name, breaker)| (name, state(&breaker, now)));

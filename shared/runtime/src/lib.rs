@@ -9,6 +9,7 @@ mod environment;
 pub mod http;
 mod marketplaces;
 pub mod metrics;
+mod orders;
 mod sealing;
 mod telemetry;
 

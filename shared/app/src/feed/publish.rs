@@ -74,11 +74,12 @@ pub async fn publish<S: FeedStore, C: Clock>(
     let mut tries = 0;
     while let Some(missing) = publisher.missing() {
         let error = match publisher.step(&missing).await {
-            Ok(true) => {
+            Ok(Step::Looked) => continue,
+            Ok(Step::Wrote) => {
                 tries = 0;
                 continue;
             }
-            Ok(false) => None,
+            Ok(Step::Refused) => None,
             Err(error) if error.is_passing() => Some(error),
             Err(error) => return Err(error),
         };
@@ -93,6 +94,14 @@ pub async fn publish<S: FeedStore, C: Clock>(
     let numbers = candidates.iter().map(|candidate| publisher.numbers.get(&identity(&candidate.change)).copied());
     // Nothing is missing, so none is left out.
     Ok(numbers.flatten().collect())
+}
+
+/// What one step came to.
+enum Step {
+    Looked,
+    Wrote,
+    /// Another publisher was faster.
+    Refused,
 }
 
 struct Publisher<'a, S, C> {
@@ -117,27 +126,27 @@ impl<S: FeedStore, C: Clock> Publisher<'_, S, C> {
         (!missing.is_empty()).then_some(missing)
     }
 
-    /// Looks, or makes one write. `false` when the write was refused.
-    async fn step(&mut self, missing: &[Change]) -> Result<bool, StoreError> {
+    /// Looks, or makes one write.
+    async fn step(&mut self, missing: &[Change]) -> Result<Step, StoreError> {
         let Some(tail) = &mut self.tail else {
             self.tail = Some(self.look().await?);
-            return Ok(true);
+            return Ok(Step::Looked);
         };
         let FeedDeps { store, clock, limits, recent } = self.deps;
         match next_write(limits, tail, missing, clock.now()) {
             FeedWrite::Mark(marker) => {
                 let marked = store.mark_feed(self.organization, tail.marker.as_ref(), &marker).await?;
                 tail.marker = Some(marker);
-                Ok(marked)
+                Ok(if marked { Step::Wrote } else { Step::Refused })
             }
             FeedWrite::Put(page) => {
                 if !store.put_change_page(self.organization, &page).await? {
-                    return Ok(false);
+                    return Ok(Step::Refused);
                 }
                 recent.keep(self.organization, &page);
                 self.numbers.extend(page.numbered().map(|(seq, change)| (identity(change), seq)));
                 tail.pages = vec![page];
-                Ok(true)
+                Ok(Step::Wrote)
             }
         }
     }

@@ -53,6 +53,11 @@ impl<S: Sync> FaultyStore<S> {
         &self.inner
     }
 
+    /// The store, without its faults.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     pub(super) async fn call<T>(
         &self,
         operation: &'static str,

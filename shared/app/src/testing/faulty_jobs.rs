@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use evenstock_domain::{Breaker, Job, JobId, JobKind, OrganizationId, Source, Timestamp};
+use evenstock_domain::{Job, JobId, JobKind, OrganizationId, Source, Timestamp};
 
 use super::FaultyStore;
 use crate::{
-    BreakerStore, CounterStore, Counts, JobPage, JobStore, JobWrite, PollStatus, PollStatusStore, StoreError,
-    StoreProbe, StoredJob, SwitchStore, SyncSwitch,
+    CounterStore, Counts, JobPage, JobStore, JobWrite, PollStatus, PollStatusStore, StoreError, StoreProbe, StoredJob,
+    SwitchStore, SyncSwitch,
 };
 
 impl<S: JobStore> JobStore for FaultyStore<S> {
@@ -73,16 +73,6 @@ impl<S: CounterStore> CounterStore for FaultyStore<S> {
 
     async fn reset_counts(&self) -> Result<(), StoreError> {
         self.call("reset_counts", self.inner.reset_counts()).await
-    }
-}
-
-impl<S: BreakerStore> BreakerStore for FaultyStore<S> {
-    async fn load_breaker(&self, name: &Source) -> Result<(Option<u64>, Breaker), StoreError> {
-        self.call("load_breaker", self.inner.load_breaker(name)).await
-    }
-
-    async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {
-        self.call("save_breaker", self.inner.save_breaker(name, expected, breaker)).await
     }
 }
 
