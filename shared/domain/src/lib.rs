@@ -15,6 +15,7 @@ mod decide;
 mod event;
 mod feed;
 mod ids;
+mod job;
 mod journal;
 mod level;
 mod line;
@@ -43,9 +44,10 @@ pub use feed::{
     FeedEvent, FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
 };
 pub use ids::{
-    EndpointId, InvalidId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId, Sku,
-    Source, StoreId,
+    EndpointId, InvalidId, JobId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId,
+    Sku, Source, StoreId,
 };
+pub use job::{DRIFT_MAX, Drift, JOB_ERRORS_MAX, Job, JobCounters, JobKind, JobPart, JobReport, JobStatus};
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};

@@ -8,6 +8,10 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | job | `organization#Q` | `J#id` |
+//! | place of jobs | `organization#Q` | `P#kind#subject` |
+//! | switch of the periodic sync | `organization#Q` | `W` |
+//! | counters | `metrics` | `C#function` |
 //! | store | `T#store` | `T` |
 //! | receipt | `T#store` | `T#receipt` |
 //! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
@@ -31,8 +35,8 @@
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
 use evenstock_domain::{
-    DeliveryId, EndpointId, LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId, ReceiptState,
-    ReservationId, Sku, Source, StoreId, Timestamp,
+    DeliveryId, EndpointId, JobId, JobKind, LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId,
+    ReceiptState, ReservationId, Sku, Source, StoreId, Timestamp,
 };
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
@@ -149,6 +153,37 @@ pub(crate) fn parse_reservation(pk: &str, sk: &str) -> Option<(OrganizationId, R
 /// A group of due reservations.
 pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
+}
+
+pub(crate) fn jobs_partition(organization: &OrganizationId) -> String {
+    format!("{}#Q", escape(organization.as_str()))
+}
+
+/// What the sort keys of jobs begin with.
+pub(crate) const JOB_PREFIX: &str = "J#";
+
+pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("{JOB_PREFIX}{}", escape(id.as_str())) }
+}
+
+pub(crate) fn job_place(organization: &OrganizationId, kind: JobKind, subject: &str) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("P#{}#{}", kind.as_str(), escape(subject)) }
+}
+
+pub(crate) fn sync_switch(organization: &OrganizationId) -> Key {
+    Key { pk: jobs_partition(organization), sk: "W".to_owned() }
+}
+
+/// The partition of all counters.
+pub(crate) const COUNTERS: &str = "metrics";
+
+pub(crate) fn counters(function: &str) -> Key {
+    Key { pk: COUNTERS.to_owned(), sk: format!("C#{}", escape(function)) }
+}
+
+/// The function whose counters have this sort key.
+pub(crate) fn parse_counters(sk: &str) -> Option<String> {
+    sk.strip_prefix("C#").map(unescape)
 }
 
 fn store_partition(store: &StoreId) -> String {

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
-use crate::commands::{ApiArgs, FlowArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, receiver, scheduler, smoke};
+use crate::commands::{
+    ApiArgs, DlqArgs, FlowArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, dlq, receiver, scheduler, smoke,
+};
 use crate::serve::{self, Settings};
 
 /// Evenstock on this machine: everything in one process.
@@ -45,6 +47,8 @@ enum Command {
     Receiver(ReceiverArgs),
     /// Call the scheduler of a running instance now.
     Scheduler(SchedulerArgs),
+    /// Show the dead letters of a running instance, or give them back.
+    Dlq(DlqArgs),
 }
 
 /// Runs until Ctrl-C or SIGTERM, or until the command is done.
@@ -70,6 +74,7 @@ pub fn run() -> ExitCode {
         Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
         Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
         Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
+        Some(Command::Dlq(args)) => runtime.block_on(dlq(&args)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

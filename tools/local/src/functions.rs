@@ -110,7 +110,8 @@ impl Functions {
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
         let connections = evenstock_webhook::connections(environment)?;
-        let intake = evenstock_webhook::Intake { queue: queues.clone(), connections };
+        let intake = Arc::new(evenstock_webhook::Intake { queue: queues.clone(), connections });
+        let deep = evenstock_webhook::load_shed_queue_max(environment)?;
         let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
         let inventory = evenstock_inventory_api::Inventory {
             store: Arc::clone(&store),
@@ -118,6 +119,8 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        // One process stands in for all functions, and so do its counters.
+        evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
         let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
         let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
         let replication = evenstock_replication_api::Replication {
@@ -133,10 +136,12 @@ impl Functions {
             store: Arc::clone(&store),
             queue: queues.clone(),
             polled: marketplace.as_ref().map(|(_, plan)| plan.organization.clone()),
+            settings: evenstock_sync_api::Settings::from_environment(environment)?,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
         };
         let store = store.as_ref().clone();
         Ok(Self {
-            webhook: evenstock_webhook::routes(Arc::new(intake)),
+            webhook: evenstock_webhook::shedding(evenstock_webhook::routes(Arc::clone(&intake)), &intake, deep),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
             mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
@@ -191,6 +196,11 @@ impl Functions {
         };
         let routes = Router::new().route("/local/schedules/{function}", post(call));
         require(routes, &self.access, Scope::Admin)
+    }
+
+    /// The dead letters, for this machine alone.
+    pub(crate) fn dead_letters(&self, queues: &LocalQueues) -> Router {
+        require(crate::dead_letters::routes(queues.clone()), &self.access, Scope::Admin)
     }
 
     /// A function that is given batches of a queue.

@@ -4,6 +4,7 @@
 
 mod api;
 mod demo;
+mod dlq;
 mod flow;
 mod receiver;
 mod scheduler;
@@ -11,6 +12,7 @@ mod smoke;
 
 pub(crate) use api::{Api, ApiArgs};
 pub(crate) use demo::demo;
+pub(crate) use dlq::{DlqArgs, dlq};
 pub(crate) use flow::FlowArgs;
 pub(crate) use receiver::{ReceiverArgs, receiver};
 pub(crate) use scheduler::{SchedulerArgs, scheduler};
