@@ -9,6 +9,7 @@
 mod blind;
 mod breaker;
 mod codec;
+mod contradiction;
 mod decide;
 mod event;
 mod ids;
@@ -24,6 +25,7 @@ mod time;
 pub use blind::BlindRequest;
 pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
+pub use contradiction::{ConflictPolicy, Contradiction, contradiction};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use ids::{InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};

@@ -147,6 +147,7 @@ pub async fn level_reads_back_whole<S: StockStore>(store: &S) {
         available: -5,
         reserved: 3,
         observed: Some(Watermark { time: at(2), sequence: 77, source: shop.clone(), id: EventId([0; 8]) }),
+        counted: Some(Shadow { quantity: 7, time: at(4), sequence: 2, id: EventId([4; 8]) }),
         shadows: [(shop.clone(), shadow)].into(),
         spilled_through: at(1),
         sources: vec![Source::api(), shop],
