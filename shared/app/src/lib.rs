@@ -25,6 +25,7 @@ mod settle_reservation;
 mod spill;
 mod sweep;
 mod update;
+mod warehouses;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -58,4 +59,9 @@ pub use settle_reservation::{
     ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
+pub use warehouses::{
+    CentralSide, Conflict, ConflictChoice, ConflictPage, ConflictResolution, ConflictStore, CountDeps, CountOutcome,
+    CountsApplied, KeyChange, Resolve, ResolveResult, WAREHOUSE_SOURCE, Warehouse, WarehouseCount, WarehousePage,
+    WarehouseSettings, WarehouseStore, apply_counts, follow_conflict, resolve_conflict, warehouse_source,
+};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};

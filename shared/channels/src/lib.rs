@@ -8,6 +8,7 @@
 //! every field of a payload has been checked. Nothing here reads a clock, an environment variable or a random source,
 //! and only the clients perform I/O.
 
+mod debezium;
 mod fields;
 mod inbound;
 mod marketplace_a;
@@ -15,6 +16,7 @@ mod marketplace_b;
 mod registry;
 mod secret;
 
+pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
 pub use marketplace_b::{ClientError, InvalidBaseUrl, MarketplaceB};

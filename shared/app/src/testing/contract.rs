@@ -87,7 +87,7 @@ pub(super) fn ids() -> EventIdKey {
     EventIdKey::new(*b"0123456789abcdef")
 }
 
-fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
+pub(super) fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
     StockEvent { id: ids().event_id(name), time: at(millis), source: Source::api(), actor: ActorCode(7), body }
 }
 

@@ -31,7 +31,7 @@ pub enum Fault {
 
 /// Wraps a store; `plan` names each call's fate.
 pub struct FaultyStore<S> {
-    inner: S,
+    pub(super) inner: S,
     plan: Mutex<Box<dyn FnMut(&'static str) -> Fault + Send>>,
 }
 
@@ -52,7 +52,7 @@ impl<S: Sync> FaultyStore<S> {
         &self.inner
     }
 
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,

@@ -9,9 +9,9 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, IdempotencyStore,
+    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation, IdempotencyStore,
     KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStore, ReservationStore,
-    ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation,
+    ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation, Warehouse,
 };
 
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct PollState {
 type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
@@ -36,7 +36,9 @@ struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
-    writes: u64,
+    pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
+    pub(super) conflicts: BTreeMap<(OrganizationId, String), Conflict>,
+    pub(super) writes: u64,
 }
 
 /// All stores of the system behind one mutex, with the conditions of the real one.
@@ -44,7 +46,7 @@ struct State {
 pub struct MemoryStore(Mutex<State>);
 
 impl MemoryStore {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
