@@ -3,3 +3,4 @@
 use crate::support;
 
 evenstock_app::store_contract!(support::fresh);
+evenstock_app::warehouse_contract!(support::fresh);
