@@ -184,3 +184,21 @@ async fn organizations_are_kept_apart() {
     let anonymous = reqwest::get(format!("{}/inventory/SKU", runner.base)).await.unwrap();
     assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn description_is_served_and_odd_names_are_read() {
+    let runner = Runner::ephemeral().await;
+    let served = runner.request(Method::GET, "/openapi.json").send().await.unwrap();
+    assert_eq!((served.status(), &served.headers()["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));
+    let tag = served.headers()["etag"].clone();
+    assert_eq!(served.text().await.unwrap(), include_str!("../../docs/openapi.json"));
+    let known = runner.request(Method::GET, "/openapi.json").header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+
+    // Names that are paths of other methods, which a gateway looks up by method first.
+    for name in ["updates", "sync"] {
+        assert_eq!(runner.post("/inventory/updates", &change(name, 3, Some(0), name)).await.0, StatusCode::OK);
+        let (status, level) = runner.get(&format!("/inventory/{name}")).await;
+        assert_eq!((status, &level["productId"], &level["available"]), (StatusCode::OK, &json!(name), &json!(3)));
+    }
+}

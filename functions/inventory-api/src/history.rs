@@ -5,6 +5,7 @@ use evenstock_app::{HistoryItem, HistoryPosition, StockStore, history};
 use evenstock_domain::{LevelKey, LocationId, OrganizationId, Sku, Timestamp};
 use evenstock_runtime::http::{ApiError, Caller, InvalidCursor, read_path};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Inventory;
 use crate::read::{Asked, asked, read_limit, unknown};
@@ -21,7 +22,7 @@ pub(crate) struct HistoryQuery {
 }
 
 /// A page of a history.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HistoryBody {
     items: Vec<ChangeBody>,
@@ -30,7 +31,7 @@ pub(crate) struct HistoryBody {
 }
 
 /// One change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangeBody {
     version: u64,

@@ -1,12 +1,13 @@
 //! Reads and updates stock levels for shops and back offices (documents 3 and 5 of the requirements).
 
-mod gateway;
+mod conditions;
 mod history;
-mod keyed;
+mod openapi;
 mod policy;
 mod product;
 mod read;
 mod records;
+mod requests;
 mod reservation_wire;
 mod reservations;
 mod reserve;
@@ -23,7 +24,7 @@ use evenstock_app::{BulkSyncStore, Clock, IdempotencyStore, ReservationStore, Sc
 use evenstock_domain::EventIdKey;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
 
-pub use gateway::restore_path;
+pub use openapi::openapi;
 
 /// The largest body that is read, in bytes: a hundred updates with the longest names fit twice.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -62,6 +63,8 @@ where
         .route("/inventory", get(read::list::<S, C>))
         .route("/inventory/global/{*product}", get(read::everywhere::<S, C>))
         .route("/inventory/{*product}", get(product::get::<S, C>))
+        .route("/inventory/updates", get(product::named_updates::<S, C>))
+        .route("/inventory/sync", get(product::named_sync::<S, C>))
         .route("/api/inventory/stores/{storeId}/inventory/{*rest}", get(records::read::<S, C>))
         .route("/reservations/{id}", get(reservations::read::<S, C>))
         .with_state(Arc::clone(&inventory));

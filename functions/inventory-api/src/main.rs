@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use evenstock_inventory_api::{Inventory, restore_path, router};
-use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
+use evenstock_inventory_api::{Inventory, router};
+use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, dynamodb_client};
-use tower::util::MapRequest;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -17,5 +16,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);
     let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
     let inventory = Inventory { store, clock: SystemClock, ids: environment.event_id_key()?, cursors };
-    lambda_http::run(MapRequest::new(router(Arc::new(inventory), &access), restore_path)).await
+    serve(router(Arc::new(inventory), &access)).await
 }

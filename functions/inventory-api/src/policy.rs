@@ -5,6 +5,7 @@ use evenstock_app::{Clock, PolicyChange, StockStore, set_policy};
 use evenstock_domain::{LevelKey, LocationId, Policy, Quantity, Sku};
 use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody, read_path};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Inventory;
 use crate::read::{Asked, OneQuery, asked, levels, unknown};
@@ -12,24 +13,33 @@ use crate::read::{Asked, OneQuery, asked, levels, unknown};
 /// The fields of which one must be there.
 const WISHES: [&str; 3] = ["lowStock", "allowBackorder", "safetyStock"];
 
-/// A policy, or one for each location.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PolicyBody {
-    product_id: String,
-    #[serde(flatten)]
-    at: Places,
+/// The policy of a product at one location, or at each.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum PolicyBody {
+    One(OnePolicy),
+    Each(EachPolicy),
 }
 
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Places {
-    One(PlaceBody),
-    Each { policies: Vec<PlaceBody> },
+/// A product's policy at the location that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OnePolicy {
+    product_id: String,
+    #[serde(flatten)]
+    policy: PlaceBody,
+}
+
+/// A product's policies, location by location.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EachPolicy {
+    product_id: String,
+    policies: Vec<PlaceBody>,
 }
 
 /// A location's policy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PlaceBody {
     store_id: String,
@@ -51,15 +61,15 @@ impl PlaceBody {
 
 /// One location's policy stands for itself when it was asked for.
 fn body(sku: &Sku, one: bool, mut policies: Vec<PlaceBody>) -> Result<Json<PolicyBody>, ApiError> {
-    let at = match policies.pop() {
-        None => return Err(unknown()),
-        Some(policy) if one => Places::One(policy),
+    let product_id = sku.to_string();
+    match policies.pop() {
+        None => Err(unknown()),
+        Some(policy) if one => Ok(Json(PolicyBody::One(OnePolicy { product_id, policy }))),
         Some(policy) => {
             policies.push(policy);
-            Places::Each { policies }
+            Ok(Json(PolicyBody::Each(EachPolicy { product_id, policies })))
         }
-    };
-    Ok(Json(PolicyBody { product_id: sku.to_string(), at }))
+    }
 }
 
 pub(crate) async fn show<S: StockStore, C>(

@@ -32,6 +32,24 @@ impl<'a> Part<'a> {
     }
 }
 
+/// `GET /inventory/updates`: the product of that name, for a path of its own takes it from the others.
+pub(crate) async fn named_updates<S: StockStore, C>(
+    state: Shared<S, C>,
+    caller: Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    get(state, caller, uri, Path("updates".to_owned())).await
+}
+
+/// `GET /inventory/sync`: likewise.
+pub(crate) async fn named_sync<S: StockStore, C>(
+    state: Shared<S, C>,
+    caller: Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    get(state, caller, uri, Path("sync".to_owned())).await
+}
+
 /// `GET /inventory/{productId}`, `…/policy` and `…/history`.
 pub(crate) async fn get<S: StockStore, C>(
     State(inventory): Shared<S, C>,

@@ -18,7 +18,7 @@ use crate::wire::{GlobalBody, ItemBody, ListBody, ProductBody};
 const LIMIT_DEFAULT: u32 = 50;
 
 /// Rows of a page at most.
-const LIMIT_MAX: u32 = 500;
+pub(crate) const LIMIT_MAX: u32 = 500;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,19 +10,22 @@ use evenstock_app::{
     create as create_level, update_as,
 };
 use evenstock_domain::{Delta, LevelKey, LocationId, OutOfRange, Quantity, Sku, Timestamp};
-use evenstock_runtime::http::{ApiError, Caller, CurrentLevel, Fields, JsonBody, read_path};
+use evenstock_runtime::http::{
+    ApiError, BoundRequest, Caller, CurrentLevel, Fields, JsonBody, answered, header_key, read_path,
+};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::Inventory;
-use crate::keyed::{answered, header_key, if_match, named, refusal};
+use crate::conditions::{if_match, refusal};
 use crate::read::{Shared, unknown};
 use crate::reserve::reserve_one;
 
 /// A level as it was created.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct CreatedRecord {
+pub(crate) struct CreatedRecord {
     sku: String,
     store_id: String,
     qty: i64,
@@ -31,10 +34,17 @@ struct CreatedRecord {
     updated_at: String,
 }
 
+/// What a creation came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CreatedBody {
+    success: bool,
+    data: CreatedRecord,
+}
+
 /// A level as it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct RecordBody {
+pub(crate) struct RecordBody {
     sku: String,
     store_id: String,
     qty: i64,
@@ -44,14 +54,24 @@ struct RecordBody {
 }
 
 /// A level after a change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ChangedRecord {
+pub(crate) struct ChangedRecord {
     sku: String,
     store_id: String,
     qty: i64,
     version: u64,
     updated_at: String,
+}
+
+/// What an adjustment came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AdjustedBody {
+    success: bool,
+    new_quantity: i64,
+    new_version: u64,
+    record: ChangedRecord,
 }
 
 /// `POST /api/inventory`.
@@ -68,7 +88,8 @@ pub(crate) async fn create<S: StockStore + IdempotencyStore, C: Clock>(
     let quantity = fields.integer("initialQuantity", Quantity::new);
     let (sku, location, quantity) = fields.finish((sku, location, quantity))?;
     let canonical = json!(["POST /api/inventory", sku.as_str(), location.as_str(), quantity.get()]);
-    let operation = named(&inventory, &caller, header, &canonical).await?;
+    let Inventory { store, clock, .. } = &*inventory;
+    let operation = BoundRequest::bind(&**store, clock, &caller.organization, header, &canonical).await?;
     let key = LevelKey { organization: caller.organization.clone(), sku, location };
     let actor = caller.key.actor();
     let asked = Create { key, quantity, actor, operation: operation.name, time: operation.time };
@@ -87,10 +108,8 @@ pub(crate) async fn create<S: StockStore + IdempotencyStore, C: Clock>(
                 created_at: at.clone(),
                 updated_at: at,
             };
-            let body = json!({ "success": true, "data": data });
-            let mut response = answered(body, operation.known && repeated);
-            *response.status_mut() = StatusCode::CREATED;
-            Ok(tagged(response, first.version))
+            let body = CreatedBody { success: true, data };
+            Ok(tagged(answered(StatusCode::CREATED, body, operation.known && repeated), first.version))
         }
     }
 }
@@ -115,7 +134,7 @@ pub(crate) async fn read<S: StockStore, C>(
         version: level.version,
         updated_at: level.updated_at.to_string(),
     };
-    Ok(tagged(answered(body, false), level.version))
+    Ok(tagged(answered(StatusCode::OK, body, false), level.version))
 }
 
 /// `POST /api/inventory/stores/{storeId}/inventory/{sku}/adjust` and `…/reserve`. As elsewhere, the SKU may come with its
@@ -160,7 +179,9 @@ async fn adjust<S: StockStore + IdempotencyStore, C: Clock>(
         return Err(unknown());
     }
     let path = format!("POST /api/inventory/stores/{}/inventory/{}/adjust", key.location, key.sku);
-    let operation = named(inventory, caller, header, &json!([path, delta.get(), version])).await?;
+    let canonical = json!([path, delta.get(), version]);
+    let Inventory { store, clock, .. } = inventory;
+    let operation = BoundRequest::bind(&**store, clock, &caller.organization, header, &canonical).await?;
     let deps = UpdateDeps { store: &*inventory.store, clock: &inventory.clock, ids: &inventory.ids };
     let actor = caller.key.actor();
     // The key, if there is one, is bound already: what is left is to apply the operation under its name.
@@ -176,13 +197,12 @@ fn adjusted(key: &LevelKey, settled: &Settled, known: bool) -> Result<Response, 
         return Err(if absent { unknown() } else { refusal(&settled.answer, &settled.level) });
     };
     let record = changed(key, placed.available_after, placed.version, placed.entry.committed_at);
-    let body = json!({
-        "success": true, "newQuantity": placed.available_after, "newVersion": placed.version, "record": record,
-    });
-    Ok(tagged(answered(body, known && settled.repeated), placed.version))
+    let (new_quantity, new_version) = (placed.available_after, placed.version);
+    let body = AdjustedBody { success: true, new_quantity, new_version, record };
+    Ok(tagged(answered(StatusCode::OK, body, known && settled.repeated), placed.version))
 }
 
-fn changed(key: &LevelKey, available: i64, version: u64, at: Timestamp) -> ChangedRecord {
+pub(crate) fn changed(key: &LevelKey, available: i64, version: u64, at: Timestamp) -> ChangedRecord {
     ChangedRecord {
         sku: key.sku.to_string(),
         store_id: key.location.to_string(),
@@ -198,7 +218,7 @@ fn level_key(caller: &Caller, store: &str, sku: &str) -> Result<LevelKey, ApiErr
     Ok(LevelKey { organization: caller.organization.clone(), sku, location })
 }
 
-fn tagged(mut response: Response, version: u64) -> Response {
+pub(crate) fn tagged(mut response: Response, version: u64) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
         response.headers_mut().insert(ETAG, tag);
     }

@@ -2,9 +2,10 @@
 
 use evenstock_domain::{Line, Reservation};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A line as callers see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LineBody {
     sku: String,
@@ -12,8 +13,17 @@ pub(crate) struct LineBody {
     qty: i64,
 }
 
+/// Lines that are held now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HeldBody {
+    pub(crate) reservation_id: String,
+    pub(crate) expires_at: String,
+    pub(crate) lines: Vec<LineBody>,
+}
+
 /// A reservation as it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReservationBody {
     reservation_id: String,

@@ -14,13 +14,14 @@ use evenstock_domain::{
     Delta, LINES_MAX, Line, LocationId, OrderId, OutOfRange, Reservation, ReservationId, ReservationState, Sku,
     TTL_SECONDS_MAX, sum_lines,
 };
-use evenstock_runtime::http::{ApiError, Caller, FieldIssue, Fields, JsonBody, read_path};
+use evenstock_runtime::http::{
+    ApiError, Caller, FieldIssue, Fields, JsonBody, answered, header_key, key_reused, read_path, request_hash,
+};
 use evenstock_runtime::new_id;
 use serde_json::json;
 
 use crate::Inventory;
-use crate::keyed::{answered_as, header_key, key_reused, request_hash};
-use crate::reservation_wire::{ReservationBody, line_bodies};
+use crate::reservation_wire::{HeldBody, ReservationBody, line_bodies};
 
 /// How long units are held unless the caller says otherwise, in seconds.
 const TTL_SECONDS_DEFAULT: i64 = 900;
@@ -63,12 +64,12 @@ where
         ReserveResult::KeyReused => Err(key_reused()),
         ReserveResult::Refused(refused) => Err(short_lines(&asked.lines, &given, &refused)),
         ReserveResult::Reserved { reservation, replayed, .. } => {
-            let body = json!({
-                "reservationId": reservation.id.as_str(),
-                "expiresAt": first_expiry(&reservation, ttl_seconds),
-                "lines": line_bodies(&reservation),
-            });
-            Ok(answered_as(StatusCode::CREATED, body, replayed))
+            let body = HeldBody {
+                reservation_id: reservation.id.to_string(),
+                expires_at: first_expiry(&reservation, ttl_seconds),
+                lines: line_bodies(&reservation),
+            };
+            Ok(answered(StatusCode::CREATED, body, replayed))
         }
     }
 }
@@ -162,7 +163,7 @@ where
         SettleAnswer::Settled { result: SettleResult::Unknown, .. } => Err(unknown()),
         SettleAnswer::Settled { result: SettleResult::Conflict { state, .. }, .. } => Err(other_state(state)),
         SettleAnswer::Settled { result: SettleResult::Settled { reservation, .. }, replayed } => {
-            Ok(answered_as(StatusCode::OK, ReservationBody::new(&reservation), replayed))
+            Ok(answered(StatusCode::OK, ReservationBody::new(&reservation), replayed))
         }
     }
 }

@@ -1,19 +1,35 @@
 //! `POST /api/inventory/stores/{storeId}/inventory/{sku}/reserve`: units of one level, under a version if the caller
 //! likes (document 3 of the requirements).
 
-use axum::http::header::ETAG;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
     Clock, IdempotencyStore, RefusedLine, ReservationStore, Reserve, ReserveResult, StockStore, reserve,
 };
-use evenstock_domain::{Line, LocationId, OrderId, OutOfRange, Placed, Reservation, Sku};
-use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody, read_path};
+use evenstock_domain::{LevelKey, Line, LocationId, OrderId, OutOfRange, Placed, Reservation, Sku};
+use evenstock_runtime::http::{
+    ApiError, Caller, Fields, JsonBody, answered, header_key, key_reused, read_path, request_hash,
+};
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::Inventory;
-use crate::keyed::{answered_as, header_key, if_match, key_reused, refusal, request_hash};
+use crate::conditions::{if_match, refusal};
+use crate::records::{ChangedRecord, changed, tagged};
 use crate::reservations::{deps, first_expiry, fresh_id, read_ttl, units};
+
+/// Units of one level that are held now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReservedBody {
+    success: bool,
+    new_quantity: i64,
+    new_version: u64,
+    record: ChangedRecord,
+    reservation_id: String,
+    expires_at: String,
+}
 
 /// Handles one reservation of one level.
 pub(crate) async fn reserve_one<S, C>(
@@ -33,10 +49,10 @@ where
     let mut fields = Fields::of(object);
     let units = fields.integer("qty", units);
     let ttl_seconds = read_ttl(&mut fields);
-    let expected = optional(&mut fields, "expectedVersion", |fields, name| {
+    let expected = fields.optional("expectedVersion", |fields, name| {
         fields.integer(name, |version| u64::try_from(version).map_err(|_| OutOfRange::Negative))
     });
-    let order_id = optional(&mut fields, "orderId", |fields, name| fields.text(name, OrderId::parse));
+    let order_id = fields.optional("orderId", |fields, name| fields.text(name, OrderId::parse));
     let (units, ttl_seconds, expected, order_id) = fields.finish((units, ttl_seconds, expected, order_id))?;
     let expected_version = if_match(headers)?.unwrap_or(expected);
     let path = format!("POST /api/inventory/stores/{location}/inventory/{sku}/reserve");
@@ -71,25 +87,20 @@ fn reserved(
         let forgotten = "the history that this answer is rebuilt from is gone";
         return Err(ApiError::internal(std::io::Error::other(forgotten)));
     };
-    let body = json!({
-        "success": true,
-        "newQuantity": entry.available_after,
-        "newVersion": entry.version,
-        "record": {
-            "sku": line.sku.as_str(),
-            "storeId": line.location.as_str(),
-            "qty": entry.available_after.max(0),
-            "version": entry.version,
-            "updatedAt": entry.entry.committed_at.to_string(),
-        },
-        "reservationId": reservation.id.as_str(),
-        "expiresAt": first_expiry(reservation, ttl_seconds),
-    });
-    let mut response = answered_as(StatusCode::CREATED, body, replayed);
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", entry.version)) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    Ok(response)
+    let key = LevelKey {
+        organization: reservation.organization.clone(),
+        sku: line.sku.clone(),
+        location: line.location.clone(),
+    };
+    let body = ReservedBody {
+        success: true,
+        new_quantity: entry.available_after,
+        new_version: entry.version,
+        record: changed(&key, entry.available_after, entry.version, entry.entry.committed_at),
+        reservation_id: reservation.id.to_string(),
+        expires_at: first_expiry(reservation, ttl_seconds),
+    };
+    Ok(tagged(answered(StatusCode::CREATED, body, replayed), entry.version))
 }
 
 fn why(line: &RefusedLine) -> ApiError {
@@ -98,13 +109,4 @@ fn why(line: &RefusedLine) -> ApiError {
 
 fn unknown() -> ApiError {
     ApiError::not_found("there is no stock of this product")
-}
-
-/// A field that may be left out or `null`.
-fn optional<T>(
-    fields: &mut Fields<'_>,
-    name: &str,
-    read: impl FnOnce(&mut Fields<'_>, &str) -> Option<T>,
-) -> Option<Option<T>> {
-    if fields.has(name) { read(fields, name).map(Some) } else { Some(None) }
 }

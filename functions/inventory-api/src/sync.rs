@@ -4,25 +4,26 @@ use std::collections::BTreeSet;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
     BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSyncStore, Clock, IdempotencyStore, StockStore, UpdateDeps,
-    bulk_sync, keep_answer,
+    bulk_sync,
 };
 use evenstock_domain::{LocationId, OutOfRange, Quantity, Sku};
-use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody};
+use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Fields, JsonBody, answered, header_key, read_key};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
-use crate::keyed::{answered, header_key, named, read_key};
+use crate::Inventory;
 use crate::read::Shared;
 
 /// Products of one request.
 const PRODUCTS_MAX: usize = 1000;
 
 /// What a sync came to.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct SyncBody {
     updated: u64,
     created: u64,
@@ -48,10 +49,11 @@ where
 {
     let header = header_key(&headers)?;
     let asked = read(&object)?;
-    let operation = named(&inventory, &caller, header, &asked.canonical()).await?;
-    if let Some((_, Some(answer))) = &operation.kept {
-        let body: SyncBody = serde_json::from_str(answer).map_err(ApiError::internal)?;
-        return Ok(answered(body, true));
+    let Inventory { store, clock, .. } = &*inventory;
+    let operation =
+        BoundRequest::bind(&**store, clock, &caller.organization, header, &asked.canonical()).await?;
+    if let Some(body) = operation.answer::<SyncBody>()? {
+        return Ok(answered(StatusCode::OK, body, true));
     }
     let Asked { location, mode, products } = asked;
     let request = BulkRequest {
@@ -60,7 +62,7 @@ where
         mode,
         products,
         actor: caller.key.actor(),
-        operation: operation.name,
+        operation: operation.name.clone(),
         time: operation.time,
     };
     let deps = UpdateDeps { store: &*inventory.store, clock: &inventory.clock, ids: &inventory.ids };
@@ -72,14 +74,8 @@ where
         BulkOutcome::TooManyParts => return Err(ApiError::unprocessable("the sync has too many parts", None)),
     };
     let body = SyncBody { updated: counters.updated, created: counters.created, skipped: counters.skipped };
-    let Some((key, _)) = operation.kept else {
-        return Ok(answered(body, false));
-    };
-    let answer = serde_json::to_string(&body).map_err(ApiError::internal)?;
-    let (store, clock) = (&*inventory.store, &inventory.clock);
-    let kept = keep_answer(store, clock, &caller.organization, &key, operation.time, answer).await?;
-    let body: SyncBody = serde_json::from_str(&kept).map_err(ApiError::internal)?;
-    Ok(answered(body, false))
+    let body = operation.keep(&**store, clock, body).await?;
+    Ok(answered(StatusCode::OK, body, false))
 }
 
 fn read(object: &Map<String, Value>) -> Result<Asked, ApiError> {

@@ -1,7 +1,7 @@
 //! Reservations as callers see them, on the store in memory.
 
 use core::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,13 +10,16 @@ use evenstock_app::testing::{FixedClock, MemoryStore};
 use evenstock_app::{ApiKey, Scope};
 use evenstock_domain::{EventIdKey, OrganizationId, Timestamp};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
-use evenstock_runtime::testing::{Reply, ask};
+use evenstock_runtime::testing::{Contract, Reply};
 use futures::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
+
+/// Every answer is held to the description of the function.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()));
 
 struct Api {
     router: Router,
@@ -57,7 +60,7 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await
+        CONTRACT.ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     async fn post(&self, path: &str, body: &Value) -> Reply {

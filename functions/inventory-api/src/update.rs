@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use evenstock_app::{
     Answer, Clock, IdempotencyStore, StockStore, Update, UpdateDeps, UpdateResult, update as apply_update,
 };
 use evenstock_domain::{Delta, LevelKey, LocationId, OutOfRange, Sku};
-use evenstock_runtime::http::{ApiError, Caller, Fields, JsonBody};
+use evenstock_runtime::http::{
+    ApiError, Caller, Fields, JsonBody, answered, header_key, key_reused, read_key, request_hash,
+};
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
 
 use crate::Inventory;
-use crate::keyed::{answered, header_key, key_reused, read_key, refusal, request_hash};
-use crate::wire::UpdatedBody;
+use crate::conditions::refusal;
+use crate::wire::{BatchBody, BatchResult, BatchSummary, UpdatedBody};
 
 /// Updates of one request.
 const UPDATES_MAX: usize = 100;
@@ -42,7 +44,7 @@ pub(crate) async fn update<S: StockStore + IdempotencyStore, C: Clock>(
     let (location, read) = fields.finish((location, read))?;
     let asked = read.into_update(&caller, location);
     let (updated, replayed) = apply(&inventory, &asked).await?;
-    Ok(answered(updated, replayed))
+    Ok(answered(StatusCode::OK, updated, replayed))
 }
 
 async fn batch<S: StockStore + IdempotencyStore, C: Clock>(
@@ -75,10 +77,10 @@ async fn batch<S: StockStore + IdempotencyStore, C: Clock>(
     let done: Vec<_> = futures::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
     let mut results: Vec<_> = done.into_iter().flatten().collect();
     results.sort_by_key(|(place, _)| *place);
-    let succeeded = results.iter().filter(|(_, (applied, _))| *applied).count();
-    let results: Vec<_> = results.into_iter().map(|(_, (_, body))| body).collect();
-    let summary = json!({ "total": results.len(), "succeeded": succeeded, "failed": results.len() - succeeded });
-    Ok(Json(json!({ "results": results, "summary": summary })).into_response())
+    let results: Vec<_> = results.into_iter().map(|(_, result)| result).collect();
+    let succeeded = results.iter().filter(|result| matches!(result, BatchResult::Applied(_))).count();
+    let summary = BatchSummary { total: results.len(), succeeded, failed: results.len() - succeeded };
+    Ok(Json(BatchBody { results, summary }).into_response())
 }
 
 async fn one_product<S: StockStore + IdempotencyStore, C: Clock>(
@@ -86,7 +88,7 @@ async fn one_product<S: StockStore + IdempotencyStore, C: Clock>(
     caller: &Caller,
     location: &LocationId,
     updates: Vec<(usize, &Value)>,
-) -> Vec<(usize, (bool, Value))> {
+) -> Vec<(usize, BatchResult)> {
     let mut results = Vec::with_capacity(updates.len());
     for (place, update) in updates {
         results.push((place, one_of_batch(inventory, caller, location, update).await));
@@ -94,19 +96,17 @@ async fn one_product<S: StockStore + IdempotencyStore, C: Clock>(
     results
 }
 
-/// Whether it was applied, and the result's body.
 async fn one_of_batch<S: StockStore + IdempotencyStore, C: Clock>(
     inventory: &Inventory<S, C>,
     caller: &Caller,
     location: &LocationId,
     update: &Value,
-) -> (bool, Value) {
-    let failed = |error: &ApiError| {
-        let product = update.get("productId").cloned().unwrap_or_default();
-        let body = json!({
-            "productId": product, "applied": false, "errorType": error.code(), "errorMessage": error.message(),
-        });
-        (false, body)
+) -> BatchResult {
+    let failed = |error: &ApiError| BatchResult::Failed {
+        product_id: update.get("productId").cloned().unwrap_or_default(),
+        applied: false,
+        error_type: error.code(),
+        error_message: error.message().to_owned(),
     };
     let Some(object) = update.as_object() else {
         return failed(&ApiError::bad_field("update", "must be a JSON object"));
@@ -118,7 +118,7 @@ async fn one_of_batch<S: StockStore + IdempotencyStore, C: Clock>(
         Err(error) => return failed(&error),
     };
     match apply(inventory, &asked).await {
-        Ok((updated, _)) => (true, json!(updated)),
+        Ok((updated, _)) => BatchResult::Applied(updated),
         Err(error) => {
             error.log("one update of a list failed");
             failed(&error)

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use evenstock_domain::{LevelKey, LocationId, Sku, StockLevel, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 /// A product at one location, or its sums over all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProductBody {
     product_id: String,
@@ -44,7 +46,7 @@ fn source_of(level: &StockLevel) -> String {
 }
 
 /// A product's available units at each location.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GlobalBody {
     product_id: String,
@@ -62,7 +64,7 @@ impl GlobalBody {
 }
 
 /// A row of the listing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ItemBody {
     product_id: String,
@@ -87,7 +89,7 @@ impl ItemBody {
 }
 
 /// A page of the listing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListBody {
     pub(crate) items: Vec<ItemBody>,
@@ -96,7 +98,7 @@ pub(crate) struct ListBody {
 }
 
 /// An applied update.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatedBody {
     product_id: String,
@@ -105,6 +107,47 @@ pub(crate) struct UpdatedBody {
     new_version: u64,
     applied: bool,
     last_updated: String,
+}
+
+/// What a list of updates came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchBody {
+    /// In the order of the updates.
+    pub(crate) results: Vec<BatchResult>,
+    pub(crate) summary: BatchSummary,
+}
+
+/// What one update of a list came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum BatchResult {
+    Applied(UpdatedBody),
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        /// As it was sent, whatever it was.
+        product_id: Value,
+        applied: bool,
+        /// As an error's `code`.
+        error_type: &'static str,
+        error_message: String,
+    },
+}
+
+/// How many updates came to what.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchSummary {
+    pub(crate) total: usize,
+    pub(crate) succeeded: usize,
+    pub(crate) failed: usize,
+}
+
+/// One update's answer, or that of a list.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes two answers of one endpoint")]
+pub(crate) enum UpdateAnswer {
+    One(UpdatedBody),
+    Many(BatchBody),
 }
 
 impl UpdatedBody {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
 use core::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,15 +10,18 @@ use axum::http::Request;
 use evenstock_app::testing::{FixedClock, MemoryStore};
 use evenstock_app::{ApiKey, Scope};
 use evenstock_domain::{EventIdKey, OrganizationId, Timestamp};
-use evenstock_inventory_api::{Inventory, router};
+use evenstock_inventory_api::{Inventory, openapi, router};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
-use evenstock_runtime::testing::{Reply, ask};
+use evenstock_runtime::testing::{Contract, Reply};
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 const RECORD: &str = "/api/inventory/stores/main/inventory/SKU";
 const ADJUST: &str = "/api/inventory/stores/main/inventory/SKU/adjust";
+
+/// Every answer is held to the description of the function.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()));
 
 struct Function {
     inventory: Arc<Inventory<MemoryStore, FixedClock>>,
@@ -54,7 +57,7 @@ impl Function {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await
+        CONTRACT.ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     async fn get(&self, path: &str) -> Reply {
@@ -304,6 +307,25 @@ async fn product_whose_name_holds_slashes_has_its_own_parts() {
         assert_eq!(back.body["record"]["sku"], "a/b");
     }
     assert_eq!(function.get("/inventory/a%2Fpolicy").await.body["available"], 4);
+}
+
+#[tokio::test]
+async fn product_that_is_named_like_another_path_can_be_read() {
+    let function = Function::new();
+    function.sync("merge", &[("updates", 3, 0), ("sync", 4, 0), ("global", 5, 0)]).await;
+    for (name, units) in [("updates", 3), ("sync", 4), ("global", 5)] {
+        let read = function.get(&format!("/inventory/{name}?storeId=main")).await;
+        assert_eq!((read.status, &read.body["productId"], &read.body["available"]), (200, &json!(name), &json!(units)));
+        assert_eq!(function.get(&format!("/inventory/global/{name}")).await.body["totalAvailable"], units);
+    }
+    for name in ["updates", "sync"] {
+        let set = function.asked("PUT", &format!("/inventory/{name}/policy"), &[], json!({ "safetyStock": 1 })).await;
+        assert_eq!((set.status, &set.body["policies"][0]["safetyStock"]), (200, &json!(1)));
+        let other = function.asked("PUT", &format!("/inventory/{name}"), &[], json!({})).await;
+        assert_eq!(other.refusal(), (405, "bad_request"));
+        let theirs = function.asked("GET", &format!("/inventory/{name}"), &[("x-api-key", "shop")], "").await;
+        assert_eq!(theirs.refusal(), (404, "not_found"));
+    }
 }
 
 #[tokio::test]

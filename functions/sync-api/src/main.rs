@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenstock_app::QueueName;
-use evenstock_runtime::http::{AccessControl, RateLimits};
+use evenstock_runtime::http::{AccessControl, RateLimits, serve};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_sync_api::{Operations, router};
@@ -27,5 +27,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let organization = environment.default_organization()?;
     let polled = environment.optional("MARKETPLACE_B_API").map(|_| organization);
     let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);
-    lambda_http::run(router(Arc::new(Operations { store, queue, polled }), &access)).await
+    serve(router(Arc::new(Operations { store, queue, polled }), &access)).await
 }

@@ -1,27 +1,54 @@
-//! Health for everybody, and polls on request for admins.
+//! Health and the description for everybody, and polls on request for admins.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::{MemoryQueue, MemoryStore};
-use evenstock_app::{ApiKey, Outgoing, PollJob, Queue, QueueName, Scope, StoreError, StoreProbe};
+use evenstock_app::{
+    ApiKey, IdempotencyStore, OperationClaim, OperationRecord, Outgoing, PollJob, Queue, QueueName, Scope, StoreError,
+    StoreProbe,
+};
 use evenstock_domain::{OrganizationId, Timestamp};
 use evenstock_runtime::http::{AccessControl, RateLimits};
-use evenstock_runtime::testing::{Reply, ask};
-use evenstock_sync_api::{Operations, router};
+use evenstock_runtime::testing::{Contract, Reply};
+use evenstock_sync_api::{DOCUMENT, Operations, openapi, router};
 use rstest::rstest;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// A store that answers, or is down.
+/// Every answer is held to the description of the function.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()));
+
+/// A store that answers, or is down, or keeps no answers.
 #[derive(Debug, Default)]
 struct Probe {
     down: AtomicBool,
+    forgets: AtomicBool,
+    records: MemoryStore,
+}
+
+impl IdempotencyStore for Probe {
+    async fn claim(&self, record: &OperationRecord) -> Result<OperationClaim, StoreError> {
+        self.records.claim(record).await
+    }
+
+    async fn keep_answer(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        time: Timestamp,
+        answer: &str,
+    ) -> Result<Option<String>, StoreError> {
+        if self.forgets.load(Ordering::SeqCst) {
+            return Err(StoreError::Refused("hunter2".into()));
+        }
+        self.records.keep_answer(organization, key, time, answer).await
+    }
 }
 
 impl StoreProbe for Probe {
@@ -42,7 +69,7 @@ impl Function {
         let polled = polled.map(|organization| OrganizationId::parse(organization).unwrap());
         for (text, scopes) in [("admin", vec![Scope::Admin]), ("clerk", vec![Scope::Read, Scope::Write])] {
             let organization = OrganizationId::parse("shop").unwrap();
-            let key = ApiKey { id: text.to_owned(), organization, scopes, operator: false, expires_at: None };
+            let key = ApiKey { id: text.to_owned(), organization, scopes, operator: text == "admin", expires_at: None };
             keys.put_key(Sha256::digest(text.as_bytes()).into(), key);
         }
         let rates = RateLimits::new(NonZeroU32::MAX, NonZeroU32::MAX);
@@ -53,11 +80,21 @@ impl Function {
     }
 
     async fn asked(&self, method: &str, path: &str, key: Option<&str>) -> Reply {
+        let headers: Vec<_> = key.into_iter().map(|key| ("x-api-key", key)).collect();
+        self.sent(method, path, &headers, "").await
+    }
+
+    async fn sent(&self, method: &str, path: &str, headers: &[(&'static str, &str)], body: &'static str) -> Reply {
         let mut request = Request::builder().method(method).uri(path);
-        if let Some(key) = key {
-            request = request.header("x-api-key", key);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        ask(&self.router, request.body(Body::empty()).unwrap()).await
+        CONTRACT.ask(&self.router, request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// A trigger under an idempotency key.
+    async fn triggered(&self, key: &str, body: &'static str) -> Reply {
+        self.sent("POST", "/trigger-poll", &[("x-api-key", "admin"), ("idempotency-key", key)], body).await
     }
 
     fn jobs(&self) -> Vec<PollJob> {
@@ -72,7 +109,7 @@ async fn health_through_the_gateway_needs_no_key_and_counts_what_waits() {
     let message = Outgoing::now("{}".to_owned(), OrganizationId::parse("shop").unwrap());
     function.operations.queue.send(QueueName::StockChanges, vec![message.clone(), message]).await.unwrap();
     let event = include_str!("../../../events/sync-api.json");
-    let reply = ask(&function.router, lambda_http::request::from_str(event).unwrap()).await;
+    let reply = CONTRACT.ask(&function.router, lambda_http::request::from_str(event).unwrap()).await;
     let timestamp = reply.body.pointer("/data/timestamp").unwrap();
     assert!(Timestamp::parse(timestamp.as_str().unwrap()).is_ok());
     let queue = json!({ "waiting": 2, "inFlight": 0, "dead": 0 });
@@ -115,6 +152,81 @@ async fn trigger_puts_a_job_on_the_queue() {
         assert!(Timestamp::parse(&job.requested_at).is_ok());
     }
     assert_ne!(jobs.first().unwrap().job_id, jobs.last().unwrap().job_id);
+}
+
+#[tokio::test]
+async fn trigger_under_a_key_is_one_job() {
+    let function = Function::new(Some("shop"));
+    let first = function.triggered("k", "").await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (202, None));
+    let again = function.triggered("k", "").await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (202, Some("true")));
+    assert_eq!(again.body, first.body);
+    assert_eq!(function.jobs().len(), 1);
+    assert_eq!(first.body.pointer("/data/jobId").unwrap(), &json!(function.jobs().first().unwrap().job_id));
+    for other in ["{\"since\":1}", "text"] {
+        assert_eq!(function.triggered("k", other).await.refusal(), (422, "unprocessable"));
+    }
+    let another = function.triggered("other", "").await;
+    assert_ne!(another.body, first.body);
+    assert_eq!(function.jobs().len(), 2);
+    for wrong in ["", &"x".repeat(256)] {
+        assert_eq!(function.triggered(wrong, "").await.fields(), ["Idempotency-Key"]);
+    }
+}
+
+#[tokio::test]
+async fn trigger_whose_answer_was_not_kept_stays_one_job() {
+    let function = Function::new(Some("shop"));
+    function.operations.store.forgets.store(true, Ordering::SeqCst);
+    assert_eq!(function.triggered("k", "").await.refusal(), (500, "internal"));
+    function.operations.store.forgets.store(false, Ordering::SeqCst);
+    let again = function.triggered("k", "").await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (202, None));
+    let jobs = function.jobs();
+    assert_eq!(jobs.len(), 2, "whether the first was queued is not known");
+    assert_eq!(jobs.first(), jobs.last(), "so the same is queued again");
+}
+
+#[tokio::test]
+async fn refused_trigger_is_decided_afresh_under_its_key() {
+    let function = Function::new(Some("shop"));
+    function.operations.queue.set_down(true);
+    assert_eq!(function.triggered("k", "").await.refusal(), (503, "unavailable"));
+    function.operations.queue.set_down(false);
+    assert_eq!(function.triggered("k", "").await.status, 202);
+    assert_eq!(function.jobs().len(), 1);
+}
+
+#[tokio::test]
+async fn same_key_of_another_organization_is_another_job() {
+    let (shop, other) = (Function::new(Some("shop")), Function::new(Some("other")));
+    let ours = shop.triggered("k", "").await;
+    let headers = [("x-api-key", "admin"), ("idempotency-key", "k"), ("x-organization-id", "other")];
+    let theirs = other.sent("POST", "/trigger-poll", &headers, "").await;
+    assert_eq!((ours.status, theirs.status), (202, 202));
+    assert_ne!(ours.body, theirs.body);
+}
+
+#[tokio::test]
+async fn body_of_a_trigger_is_bounded() {
+    let body: &str = Box::leak("x".repeat(16 * 1024 + 1).into_boxed_str());
+    let function = Function::new(Some("shop"));
+    assert_eq!(function.triggered("k", body).await.refusal(), (413, "too_large"));
+    assert_eq!(function.jobs(), []);
+}
+
+#[tokio::test]
+async fn description_is_open_and_need_not_be_sent_again() {
+    let function = Function::new(None);
+    let first = function.asked("GET", "/openapi.json", None).await;
+    assert_eq!((first.status, first.header("content-type")), (200, Some("application/json")));
+    assert_eq!(first.text, DOCUMENT);
+    let tag = first.header("etag").unwrap();
+    for (tags, status) in [(tag, 304), (&format!("\"x\", W/{tag}"), 304), ("*", 304), ("\"x\"", 200), ("nonsense", 200)] {
+        let again = function.sent("GET", "/openapi.json", &[("if-none-match", tags)], "").await;
+        assert_eq!((again.status, again.header("etag"), again.text.is_empty()), (status, Some(tag), status == 304));
+    }
 }
 
 #[rstest]

@@ -3,6 +3,7 @@
 //! Must not touch stock: what is acknowledged here is durable on the queue, and nothing more has happened.
 
 mod config;
+mod openapi;
 
 use std::sync::Arc;
 
@@ -16,11 +17,13 @@ use evenstock_app::{Clock, Outgoing, Queue, QueueName, StockChange};
 use evenstock_channels::{Delivery, InboundChannel, InvalidPayload, inbound};
 use evenstock_runtime::http::{ApiError, FieldIssue, shell};
 use evenstock_runtime::{SystemClock, new_id};
-use serde_json::json;
+use serde::Serialize;
 use tracing::info;
+use utoipa::ToSchema;
 
 use config::DEFAULT_STORE;
 pub use config::{Connection, connections};
+pub use openapi::openapi;
 
 /// The largest delivery that is read, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -46,6 +49,22 @@ pub fn routes<Q: Queue + 'static>(intake: Arc<Intake<Q>>) -> Router {
         .route("/ingest/{channel}/{store}", post(named_store::<Q>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(intake)
+}
+
+/// A delivery that is on the queue.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeliveryBody {
+    success: bool,
+    message: &'static str,
+    data: DeliveryJob,
+}
+
+/// The job that applies it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryJob {
+    job_id: String,
+    product_id: Option<String>,
 }
 
 type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;
@@ -90,11 +109,8 @@ async fn receive<Q: Queue>(
     let changes = channel.adapt(&delivery).map_err(refusal)?;
     enqueue(intake, channel, connection, &changes, &job_id).await?;
     let product_id = changes.first().map(|change| change.sku.as_str());
-    let answer = json!({
-        "success": true,
-        "message": "accepted",
-        "data": { "jobId": job_id, "productId": product_id },
-    });
+    let data = DeliveryJob { product_id: product_id.map(str::to_owned), job_id };
+    let answer = DeliveryBody { success: true, message: "accepted", data };
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenstock_app::QueueName;
+use evenstock_runtime::http::serve;
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 use evenstock_store::{QueueUrls, SqsQueues, sqs_client};
 use evenstock_webhook::{Intake, connections, router};
@@ -16,5 +17,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let urls = BTreeMap::from([(QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&environment.aws()?), urls);
     let intake = Intake { queue, connections: connections(&environment)? };
-    lambda_http::run(router(Arc::new(intake))).await
+    serve(router(Arc::new(intake))).await
 }

@@ -10,7 +10,9 @@ mod breaker;
 mod bulk;
 mod create;
 mod error;
+mod feed;
 mod history;
+mod jobs;
 mod message;
 mod operation;
 mod order_marketplace;
@@ -37,7 +39,14 @@ pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
+pub use feed::{
+    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport, RepairStore, ScanPage,
+    changes_behind, head_of_feed, publish, repair, snapshot_offset,
+};
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
+pub use jobs::{
+    JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
+};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
 pub use order_marketplace::{

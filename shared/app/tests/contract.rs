@@ -28,3 +28,4 @@ mod sealing {
 
     evenstock_app::seal_contract!(fresh);
 }
+evenstock_app::job_contract!(fresh);

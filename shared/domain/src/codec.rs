@@ -78,7 +78,7 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CorruptEntry> {
     Ok(Entry { id, kind, available, reserved, source, actor, time, committed_at, fingerprint })
 }
 
-fn put(bytes: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     loop {
         let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
@@ -90,17 +90,17 @@ fn put(bytes: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Zigzag: small numbers stay short whatever their sign.
-fn put_signed(bytes: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_signed(bytes: &mut Vec<u8>, value: i64) {
     put(bytes, ((value << 1) ^ (value >> 63)).cast_unsigned());
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], CorruptEntry> {
+pub(crate) fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], CorruptEntry> {
     let (head, tail) = rest.split_first_chunk::<N>().ok_or(CorruptEntry)?;
     *rest = tail;
     Ok(*head)
 }
 
-fn get(rest: &mut &[u8]) -> Result<u64, CorruptEntry> {
+pub(crate) fn get(rest: &mut &[u8]) -> Result<u64, CorruptEntry> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let [byte] = take::<1>(rest)?;
@@ -116,7 +116,7 @@ fn get(rest: &mut &[u8]) -> Result<u64, CorruptEntry> {
     Err(CorruptEntry)
 }
 
-fn get_signed(rest: &mut &[u8]) -> Result<i64, CorruptEntry> {
+pub(crate) fn get_signed(rest: &mut &[u8]) -> Result<i64, CorruptEntry> {
     let value = get(rest)?;
     Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
 }

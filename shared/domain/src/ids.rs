@@ -94,6 +94,10 @@ name! {
     ReservationId
 }
 name! {
+    /// A job of one organization, such as `sync-0199…`.
+    JobId
+}
+name! {
     /// Who stated or caused a change: `api`, or a channel and store such as `marketplace-a/default`.
     Source
 }

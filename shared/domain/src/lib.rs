@@ -8,11 +8,14 @@
 
 mod blind;
 mod breaker;
+mod change;
 mod codec;
 mod contradiction;
 mod decide;
 mod event;
+mod feed;
 mod ids;
+mod job;
 mod journal;
 mod level;
 mod line;
@@ -24,11 +27,17 @@ mod time;
 
 pub use blind::BlindRequest;
 pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
+pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use contradiction::{ConflictPolicy, Contradiction, contradiction};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
-pub use ids::{InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
+pub use feed::{
+    CEILING_STEP, ChangePage, FEED_CLOCK_MARGIN_MS, FEED_PAGE_BYTES_MAX, FEED_PAGE_CHANGES_MAX, FEED_PAGE_GRACE_MS, FeedEvent,
+    FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
+};
+pub use ids::{InvalidId, JobId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId};
+pub use job::{DRIFT_MAX, Drift, JOB_ERRORS_MAX, Job, JobCounters, JobKind, JobPart, JobReport, JobStatus};
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};

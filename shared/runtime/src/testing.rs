@@ -3,14 +3,20 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "these functions are parts of test bodies"
 )]
+
+mod contract;
 
 use axum::Router;
 use axum::body::{Bytes, HttpBody, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::Value;
 use tower::ServiceExt;
+
+pub use contract::{Broken, Contract};
 
 /// The greatest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

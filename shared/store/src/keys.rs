@@ -8,6 +8,13 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | job | `organization#Q` | `J#id` |
+//! | place of jobs | `organization#Q` | `P#kind#subject` |
+//! | switch of the periodic sync | `organization#Q` | `W` |
+//! | counters | `metrics` | `C#function` |
+//! | page of the change feed | `organization#F` | `F#number of its first change` |
+//! | marker of the change feed | `organization#F` | `M` |
+//! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
 //! | warehouse | `H#warehouse` | `H` |
 //! | conflict | `organization#X` | `X#time of the change (ms)-hash` |
@@ -20,7 +27,9 @@
 //!
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
-use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
+use evenstock_domain::{
+    JobId, JobKind, LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp,
+};
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
 pub(crate) const LEVEL_PREFIX: &str = "L#";
@@ -163,6 +172,57 @@ pub(crate) fn conflict_id(sk: &str) -> Option<String> {
 pub(crate) fn parse_conflict(pk: &str, sk: &str) -> Option<(OrganizationId, String)> {
     let organization = OrganizationId::parse(&unescape(pk.strip_suffix("#X")?)).ok()?;
     Some((organization, conflict_id(sk)?))
+}
+
+pub(crate) fn jobs_partition(organization: &OrganizationId) -> String {
+    format!("{}#Q", escape(organization.as_str()))
+}
+
+/// What the sort keys of jobs begin with.
+pub(crate) const JOB_PREFIX: &str = "J#";
+
+pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("{JOB_PREFIX}{}", escape(id.as_str())) }
+}
+
+pub(crate) fn job_place(organization: &OrganizationId, kind: JobKind, subject: &str) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("P#{}#{}", kind.as_str(), escape(subject)) }
+}
+
+pub(crate) fn sync_switch(organization: &OrganizationId) -> Key {
+    Key { pk: jobs_partition(organization), sk: "W".to_owned() }
+}
+
+/// The partition of all counters.
+pub(crate) const COUNTERS: &str = "metrics";
+
+pub(crate) fn counters(function: &str) -> Key {
+    Key { pk: COUNTERS.to_owned(), sk: format!("C#{}", escape(function)) }
+}
+
+/// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
+pub(crate) fn feed(organization: &OrganizationId) -> String {
+    format!("{}#F", escape(organization.as_str()))
+}
+
+/// The sort key of a feed's marker.
+pub(crate) const FEED_MARKER: &str = "M";
+
+/// What sort keys of a feed's pages begin with.
+pub(crate) const CHANGE_PAGE_PREFIX: &str = "F#";
+
+/// The sort key of the page that begins with this number.
+pub(crate) fn change_page(first_seq: u64) -> String {
+    format!("{CHANGE_PAGE_PREFIX}{first_seq:020}")
+}
+
+/// The number that a page begins with.
+pub(crate) fn parse_change_page(sk: &str) -> Option<u64> {
+    sk.strip_prefix(CHANGE_PAGE_PREFIX)?.parse().ok()
+}
+
+pub(crate) fn repair() -> Key {
+    Key { pk: "repair".to_owned(), sk: "repair".to_owned() }
 }
 
 pub(crate) fn poll(source: &Source) -> Key {

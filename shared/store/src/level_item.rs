@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenstock_app::{StoreError, Stored};
 use evenstock_domain::{
-    Entry, EventId, LevelKey, Policy, Quantity, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel, Timestamp, Watermark,
-    decode_entry, encode_entry,
+    Change, Entry, EventId, LevelKey, Past, Policy, Quantity, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel, Timestamp, Watermark,
+    changes_since, decode_entry, encode_entry,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -248,14 +248,15 @@ pub(crate) fn item_name(attributes: &Attributes) -> String {
     format!("{} {}", part("pk"), part("sk"))
 }
 
-/// How many changes of its level a stream record tells of: versions gained from the old image to the new one.
+/// The changes that a stream record tells of, oldest first: versions gained from the old image to the new one. `None`
+/// when the level was removed.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] when an image is not a level.
+/// [`StoreError::Corrupt`] when an image is not a level, or the new one does not hold the entries that it gained.
 pub fn level_change(
     old: Option<serde_dynamo::Item>,
     new: Option<serde_dynamo::Item>,
-) -> Result<Option<(LevelKey, u64)>, StoreError> {
+) -> Result<Option<(LevelKey, Vec<Change>)>, StoreError> {
     let read = |image: serde_dynamo::Item| {
         serde_dynamo::from_item::<_, LevelItem>(image).map_err(|error| corrupt("stream image", error))
     };
@@ -263,6 +264,11 @@ pub fn level_change(
         return Ok(None);
     };
     let before = old.map(read).transpose()?.map_or(0, |old| old.version());
-    let key = new.key()?;
-    Ok(Some((key, new.version().saturating_sub(before))))
+    let (key, name) = (new.key()?, new.name());
+    let level = new.into_stored()?.level;
+    let changes = changes_since((&key.sku, &key.location), before, &level, &Past::none());
+    if (changes.len() as u64) < level.version.saturating_sub(before) {
+        return Err(corrupt(name, "more versions were gained than the item has entries"));
+    }
+    Ok(Some((key, changes)))
 }

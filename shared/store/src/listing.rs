@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use evenstock_app::{ListPage, ListPosition, StoreError};
-use evenstock_domain::{LevelKey, OrganizationId};
+use evenstock_domain::{LevelKey, OrganizationId, StockLevel};
 
 use crate::errors::{corrupt, refused, store_error};
 use crate::keys::{self, BY_ORGANIZATION, Key};
@@ -12,7 +12,7 @@ use crate::level_item::{LevelItem, item_name};
 use crate::table::{Attributes, DynamoStore, text};
 
 /// Keys that one `BatchGetItem` takes.
-const BATCH_KEYS_MAX: usize = 100;
+pub(crate) const BATCH_KEYS_MAX: usize = 100;
 
 /// Tries for the keys that a throttled batch leaves over.
 const BATCH_ATTEMPTS_MAX: u32 = 8;
@@ -46,7 +46,8 @@ impl DynamoStore {
         Ok(ListPage { levels, next })
     }
 
-    async fn read_batch(&self, keys: &[LevelKey]) -> Result<Vec<(LevelKey, evenstock_domain::StockLevel)>, StoreError> {
+    /// Reads levels, in any order. Those that are not there are left out.
+    pub(crate) async fn read_batch(&self, keys: &[LevelKey]) -> Result<Vec<(LevelKey, StockLevel)>, StoreError> {
         let mut levels = Vec::with_capacity(keys.len());
         let mut wanted: Vec<_> = keys.iter().map(|key| primary_key(&keys::level(key))).collect();
         for _ in 0..BATCH_ATTEMPTS_MAX {
@@ -71,7 +72,7 @@ fn primary_key(key: &Key) -> Attributes {
     HashMap::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))])
 }
 
-fn start_key(organization: &OrganizationId, position: &ListPosition) -> Attributes {
+pub(crate) fn start_key(organization: &OrganizationId, position: &ListPosition) -> Attributes {
     let (sku, location) = (position.sku.clone(), position.location.clone());
     let level = keys::level(&LevelKey { organization: organization.clone(), sku, location });
     let mut key = primary_key(&level);
@@ -79,7 +80,7 @@ fn start_key(organization: &OrganizationId, position: &ListPosition) -> Attribut
     key
 }
 
-fn level_key(attributes: &Attributes) -> Result<LevelKey, StoreError> {
+pub(crate) fn level_key(attributes: &Attributes) -> Result<LevelKey, StoreError> {
     let part = |name| attributes.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
     let key = part("pk").zip(part("sk")).and_then(|(pk, sk)| keys::parse_level(pk, sk));
     key.ok_or_else(|| corrupt(item_name(attributes), "not a level's key"))

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use evenstock_runtime::testing::{Contract, Reply};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -108,9 +110,21 @@ impl Runner {
     }
 }
 
+/// The document that is served: every answer is held to it.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::parse(include_str!("../../../docs/openapi.json")));
+
 async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
-    let answer = request.send().await.unwrap();
-    (answer.status(), answer.json().await.unwrap())
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    let sent = request.body().and_then(|body| serde_json::from_slice(body.as_bytes()?).ok());
+    let answer = client.execute(request).await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let text = answer.text().await.unwrap();
+    let body: Value = serde_json::from_str(&text).unwrap();
+    let reply = Reply { status: status.as_u16(), headers, text, body: body.clone() };
+    CONTRACT.check(&method, &path, sent.as_ref(), &reply);
+    (status, body)
 }
 
 /// The hex HMAC-SHA256 of a body under the local runner's default secret.

@@ -1,6 +1,6 @@
 //! Starting everything, and ending it in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -153,8 +153,10 @@ fn start_triggers(
                 Trigger::Http { method, path } => {
                     let filter = method_filter(method).ok_or_else(|| unserved(&name, "HttpApi"))?;
                     let service = afresh(functions.http(&name)?);
-                    routes = routes
-                        .route(&route_of(path), MethodRouter::<(), Infallible>::new().on_service(filter, service));
+                    for path in also_under(template, method, path) {
+                        let on_method = MethodRouter::<(), Infallible>::new().on_service(filter, service.clone());
+                        routes = routes.route(&route_of(path), on_method);
+                    }
                 }
                 Trigger::Sqs { queue, batch_size, concurrency_max, .. } => {
                     let handler = functions.batches(&name)?;
@@ -206,6 +208,32 @@ fn afresh(
         }
         function.clone().oneshot(Request::from_parts(parts, body))
     })
+}
+
+/// A route's own path, and those of other methods' routes that it covers: the gateway looks among the routes of a
+/// request's method only, whereas our router takes the path that fits best and then asks for the method.
+fn also_under<'a>(template: &'a Template, method: &str, path: &'a str) -> Vec<&'a str> {
+    let triggers = template.functions.iter().flat_map(|function| &function.triggers);
+    let routes = triggers.filter_map(|trigger| match trigger {
+        Trigger::Http { method, path } => Some((method.as_str(), path.as_str())),
+        _ => None,
+    });
+    let routes: BTreeSet<_> = routes.collect();
+    let paths: BTreeSet<_> = routes.iter().map(|(_, path)| *path).collect();
+    // The longest greedy route that covers it is the one that the gateway takes.
+    let taken_by = |other: &str| {
+        let greedy = routes.iter().filter(|(own, greedy)| *own == method && covers(greedy, other));
+        greedy.max_by_key(|(_, greedy)| greedy.len()).map(|(_, greedy)| *greedy)
+    };
+    let others = paths.iter().filter(|other| !routes.contains(&(method, **other)) && taken_by(other) == Some(path));
+    [path].into_iter().chain(others.copied()).collect()
+}
+
+/// Whether a greedy route covers a path without parameters.
+fn covers(greedy: &str, path: &str) -> bool {
+    let prefix = greedy.strip_suffix("+}").and_then(|route| route.rsplit_once('{')).map(|(prefix, _)| prefix);
+    let rest = prefix.filter(|_| !path.contains('{')).and_then(|prefix| path.strip_prefix(prefix));
+    rest.is_some_and(|rest| !rest.is_empty())
 }
 
 /// A path of the gateway as our router writes it: a greedy parameter is `{name+}` there and `{*name}` here.

@@ -10,11 +10,11 @@ use evenstock_app::testing::Fault;
 use evenstock_app::{ApiKey, KeyStore, StockStore, StoreError};
 use evenstock_domain::StockLevel;
 use evenstock_runtime::http::{AccessControl, RateLimits};
-use evenstock_runtime::testing::{Reply, ask};
+use evenstock_runtime::testing::Reply;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{Function, key, update};
+use crate::{CONTRACT, Function, key, update};
 
 /// The cause must stay with us.
 fn hides_the_cause(reply: &Reply) {
@@ -113,7 +113,7 @@ async fn key_that_cannot_be_looked_up_is_our_failure_not_the_callers(
     let access = AccessControl::new(Arc::new(BrokenKeys { corrupt }), rates);
     let router: Router = evenstock_inventory_api::router(Arc::clone(&Function::new().inventory), &access);
     let request = Request::get("/inventory").header("x-api-key", "demo").body(Body::empty()).unwrap();
-    let reply = ask(&router, request).await;
+    let reply = CONTRACT.ask(&router, request).await;
     assert_eq!(reply.refusal(), expected);
     hides_the_cause(&reply);
 }

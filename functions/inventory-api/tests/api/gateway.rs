@@ -1,14 +1,14 @@
 //! Requests as the gateway hands them to Lambda.
 
-use evenstock_inventory_api::restore_path;
-use evenstock_runtime::testing::{Reply, ask};
+use evenstock_runtime::http::restore_path;
+use evenstock_runtime::testing::Reply;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{Function, encoded};
+use crate::{CONTRACT, Function, encoded};
 
 async fn handled(function: &Function, event: &str) -> Reply {
-    ask(&function.router, restore_path(lambda_http::request::from_str(event).unwrap())).await
+    CONTRACT.ask(&function.router, restore_path(lambda_http::request::from_str(event).unwrap())).await
 }
 
 #[tokio::test]

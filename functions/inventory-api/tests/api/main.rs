@@ -16,7 +16,7 @@ mod replay;
 mod update;
 
 use core::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -27,9 +27,9 @@ use evenstock_domain::{
     ActorCode, Delta, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Quantity, Sku, Source,
     StockEvent, Timestamp,
 };
-use evenstock_inventory_api::{Inventory, router};
+use evenstock_inventory_api::{Inventory, openapi, router};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
-use evenstock_runtime::testing::{Reply, ask};
+use evenstock_runtime::testing::{Contract, Reply};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -37,6 +37,9 @@ const UPDATES: &str = "/inventory/updates";
 
 /// What the clock shows at first.
 const NOW: &str = "2026-11-20T08:00:00.000Z";
+
+/// Every answer is held to the description of the function.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()));
 
 /// The function with a store in memory. `demo` is an operator's key, `reader` and `writer` have one scope each, `shop`
 /// belongs to another organization, and the time of `expired` is over.
@@ -78,7 +81,7 @@ impl Function {
         for (name, value) in headers {
             request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await
+        CONTRACT.ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     async fn get(&self, path: &str) -> Reply {

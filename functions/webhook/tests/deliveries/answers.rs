@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::ChangeBody;
-use evenstock_runtime::testing::ask;
+use evenstock_runtime::http::restore_path;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::{BODY, Function, PATH, body_with, signed};
+use crate::{BODY, CONTRACT, Function, PATH, body_with, signed};
 
 #[tokio::test]
 async fn delivery_through_the_gateway_becomes_one_message() {
     let function = Function::new();
     let event = include_str!("../../../../events/webhook.json");
-    let reply = ask(&function.router, lambda_http::request::from_str(event).unwrap()).await;
+    let reply = CONTRACT.ask(&function.router, restore_path(lambda_http::request::from_str(event).unwrap())).await;
     let queued = function.queued();
     assert_eq!(queued.len(), 1);
     let change = &queued[0];
@@ -83,7 +83,7 @@ async fn only_known_stores_deliver(#[case] path: &str, #[case] status: u16) {
 #[tokio::test]
 async fn only_post_delivers(#[case] method: &str, #[case] path: &str) {
     let request = Request::builder().method(method).uri(path).body(Body::from(BODY)).unwrap();
-    let reply = ask(&Function::new().router, request).await;
+    let reply = CONTRACT.ask(&Function::new().router, request).await;
     assert_eq!(reply.refusal(), (405, "bad_request"));
     assert_eq!(reply.header("allow"), Some("POST"));
 }
@@ -110,7 +110,7 @@ async fn request_id_is_the_callers_when_it_is_usable(#[case] id: &str, #[case] k
     for (body, status) in [(BODY, 202), ("{}", 400)] {
         let request = Request::post(PATH).header("x-request-id", id);
         let request = request.header("x-marketplace-signature", signed("secret", body.as_bytes()));
-        let reply = ask(&function.router, request.body(Body::from(body)).unwrap()).await;
+        let reply = CONTRACT.ask(&function.router, request.body(Body::from(body)).unwrap()).await;
         assert_eq!((reply.status, reply.header("x-request-id") == Some(id)), (status, kept));
     }
 }

@@ -5,7 +5,7 @@ use evenstock_runtime::SystemClock;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{BODY, Function, body_with};
+use crate::{BODY, CONTRACT, Function, body_with, signed};
 
 /// The largest body that is read, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -99,4 +99,29 @@ async fn body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
     let too_large = body_with("metadata", "x".repeat(LIMIT - around + 1));
     assert_eq!(function.deliver_signed(&too_large).await.refusal(), (413, "too_large"));
     assert_eq!(function.queued().len(), 1);
+}
+
+#[tokio::test]
+async fn every_field_that_is_described_is_read_and_named_when_it_is_wrong() {
+    let mut tried = 0;
+    for (_, path, operation) in CONTRACT.operations() {
+        let path = path.replace("{channel}", "marketplace-a").replace("{storeId}", "default");
+        for example in CONTRACT.example_bodies(operation) {
+            let function = Function::new();
+            let sent = |body: &Value| (body.to_string(), signed("secret", body.to_string().as_bytes()));
+            let (body, signature) = sent(&example);
+            assert_eq!(function.deliver(&path, body, signature).await.status, 202, "{path}");
+            for broken in CONTRACT.broken_bodies(operation, &example) {
+                // What the marketplace adds is not read, so it cannot be wrong.
+                if broken.field == "metadata" {
+                    continue;
+                }
+                let (body, signature) = sent(&broken.body);
+                let reply = function.deliver(&path, &body, signature).await;
+                assert_eq!((reply.refusal().0, reply.fields()), (400, vec![broken.field.as_str()]), "{path} {body}");
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 2 * 7);
 }

@@ -9,7 +9,7 @@ mod answers;
 mod bodies;
 mod signatures;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -17,8 +17,8 @@ use axum::http::{HeaderValue, Request};
 use evenstock_app::testing::MemoryQueue;
 use evenstock_app::{QueueName, StockChange};
 use evenstock_runtime::Environment;
-use evenstock_runtime::testing::{Reply, ask};
-use evenstock_webhook::{Intake, connections, router};
+use evenstock_runtime::testing::{Contract, Reply};
+use evenstock_webhook::{Intake, connections, openapi, router};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
@@ -27,6 +27,9 @@ const PATH: &str = "/webhooks/marketplace-a";
 
 const BODY: &str =
     r#"{"product_code":"SKU-1","available_stock":7,"timestamp":"2026-11-20T08:00:00Z","warehouse":"main"}"#;
+
+/// Every answer is held to the description of the function.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()));
 
 /// The function with a queue in memory.
 struct Function {
@@ -51,7 +54,7 @@ impl Function {
     async fn deliver(&self, path: &str, body: impl AsRef<[u8]>, signature: impl AsRef<[u8]>) -> Reply {
         let signature = HeaderValue::from_bytes(signature.as_ref()).unwrap();
         let request = Request::post(path).header("x-marketplace-signature", signature);
-        ask(&self.router, request.body(Body::from(body.as_ref().to_vec())).unwrap()).await
+        CONTRACT.ask(&self.router, request.body(Body::from(body.as_ref().to_vec())).unwrap()).await
     }
 
     /// Delivers a body that is signed with the secret.

@@ -2,12 +2,11 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use evenstock_runtime::testing::ask;
 use evenstock_runtime::{ConfigError, Environment};
 use evenstock_webhook::connections;
 use rstest::rstest;
 
-use crate::{BODY, Function, PATH, signed};
+use crate::{BODY, CONTRACT, Function, PATH, signed};
 
 #[rstest]
 #[case::of_another_secret(&signed("other", BODY.as_bytes()))]
@@ -31,7 +30,7 @@ async fn wrong_signature_is_unauthorized(#[case] signature: &str) {
 #[tokio::test]
 async fn missing_signature_is_answered_like_a_wrong_one() {
     let function = Function::new();
-    let missing = ask(&function.router, Request::post(PATH).body(Body::from(BODY)).unwrap()).await;
+    let missing = CONTRACT.ask(&function.router, Request::post(PATH).body(Body::from(BODY)).unwrap()).await;
     assert_eq!(missing.refusal(), (401, "unauthorized"));
     let wrong = function.deliver(PATH, BODY, signed("other", BODY.as_bytes())).await;
     assert_eq!(missing.body["message"], wrong.body["message"]);

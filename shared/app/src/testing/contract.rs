@@ -22,6 +22,7 @@ use evenstock_domain::{
 };
 use futures::future::join_all;
 
+pub use super::feed_contract::*;
 pub use super::state_contract::*;
 pub use super::surface_contract::*;
 use crate::testing::FixedClock;
@@ -53,7 +54,11 @@ macro_rules! store_contract {
             reservation_reads_back_whole, reservation_is_written_under_its_rev, due_reservations_page_through_once,
             settled_reservation_is_due_no_more, sixty_four_reservations_of_ten_hold_ten,
             reservation_holds_all_lines_or_none, keyed_reservation_is_made_once_and_replayed,
-            ended_reservation_gives_back_once, sweep_ends_what_ran_out
+            ended_reservation_gives_back_once, sweep_ends_what_ran_out,
+            feed_pages_are_put_once_and_read_both_ways, feed_pages_of_the_greatest_size_read_back_whole,
+            feeds_of_organizations_are_apart, marker_is_written_over_what_was_read,
+            sixty_four_publishers_number_each_change_once, feed_goes_on_above_the_ceiling_when_its_pages_are_gone,
+            repair_appends_what_the_feed_lacks, scan_goes_through_all_levels_once, repair_pass_is_written_over_what_was_read
         );
     };
     (@each $make:path, $($name:ident),+) => {

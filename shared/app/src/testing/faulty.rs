@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use evenstock_domain::{
-    BlindRequest, LevelKey, LocationId, OrganizationId, Page, Reservation, ReservationId, Sku, StockLevel, Timestamp,
+    BlindRequest, ChangePage, FeedMarker, FeedTail, LevelKey, LocationId, OrganizationId, Page, Reservation, ReservationId, Sku, StockLevel, Timestamp,
 };
 
 use crate::{
-    Appended, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, IdempotencyStore, ListPage, ListPosition,
+    Appended, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, FeedStore, IdempotencyStore, ListPage, ListPosition,
     OperationClaim, OperationRecord, ReservationStore, ReservationWrite, StockStore, StoreError, Stored,
     StoredReservation,
 };
@@ -192,5 +192,42 @@ impl<S: BulkSyncStore> BulkSyncStore for FaultyStore<S> {
 
     async fn named(&self, sync: &BulkSync, parts_max: usize) -> Result<Option<BTreeSet<Sku>>, StoreError> {
         self.call("named", self.inner.named(sync, parts_max)).await
+    }
+}
+
+impl<S: FeedStore> FeedStore for FaultyStore<S> {
+    async fn feed_tail(&self, organization: &OrganizationId, limit: u32) -> Result<FeedTail, StoreError> {
+        self.call("feed_tail", self.inner.feed_tail(organization, limit)).await
+    }
+
+    async fn feed_back(
+        &self,
+        organization: &OrganizationId,
+        seq: u64,
+        limit: u32,
+    ) -> Result<Vec<ChangePage>, StoreError> {
+        self.call("feed_back", self.inner.feed_back(organization, seq, limit)).await
+    }
+
+    async fn feed_forward(
+        &self,
+        organization: &OrganizationId,
+        seq: u64,
+        limit: u32,
+    ) -> Result<Vec<ChangePage>, StoreError> {
+        self.call("feed_forward", self.inner.feed_forward(organization, seq, limit)).await
+    }
+
+    async fn put_change_page(&self, organization: &OrganizationId, page: &ChangePage) -> Result<bool, StoreError> {
+        self.call("put_change_page", self.inner.put_change_page(organization, page)).await
+    }
+
+    async fn mark_feed(
+        &self,
+        organization: &OrganizationId,
+        expected: Option<&FeedMarker>,
+        marker: &FeedMarker,
+    ) -> Result<bool, StoreError> {
+        self.call("mark_feed", self.inner.mark_feed(organization, expected, marker)).await
     }
 }

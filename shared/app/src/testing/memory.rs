@@ -28,7 +28,7 @@ type Parts = BTreeMap<String, Vec<Sku>>;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    levels: BTreeMap<LevelKey, Stored>,
+    pub(super) levels: BTreeMap<LevelKey, Stored>,
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
     polls: BTreeMap<Source, PollState>,
@@ -38,6 +38,9 @@ pub(super) struct State {
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
     pub(super) conflicts: BTreeMap<(OrganizationId, String), Conflict>,
+    pub(super) jobs: super::memory_jobs::JobState,
+    pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
+    pub(super) repair: Option<crate::RepairPass>,
     pub(super) writes: u64,
 }
 

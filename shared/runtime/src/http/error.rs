@@ -6,9 +6,10 @@ use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use evenstock_app::{QueueError, SealError, StoreError, with_causes};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldIssue {
     /// The field's name, `updates[3].delta` for one inside a list.
     pub field: String,
@@ -17,7 +18,7 @@ pub struct FieldIssue {
 }
 
 /// The level that a refused request met, so that the caller can go on from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CurrentLevel {
     /// Units that can be sold.
     pub available: i64,
@@ -26,7 +27,7 @@ pub struct CurrentLevel {
 }
 
 /// The body of every error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody {
     /// Stable name of the kind of error.
