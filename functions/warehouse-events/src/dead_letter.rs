@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use evenstock_app::Outgoing;
+use evenstock_app::{Outgoing, QueueError};
 use evenstock_domain::{OrganizationId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,10 @@ struct Death {
 }
 
 /// The letter about a record that cannot be applied.
-pub(crate) fn write(record: &Record, reason: &str, now: Timestamp) -> Outgoing {
+///
+/// # Errors
+/// None that a record can cause; `serde_json` has no infallible form.
+pub(crate) fn write(record: &Record, reason: &str, now: Timestamp) -> Result<Outgoing, QueueError> {
     let kept = record.value.get(..RECORD_BYTES_MAX).unwrap_or(&record.value);
     let text = str::from_utf8(kept).ok().map(str::to_owned);
     let letter = Letter {
@@ -57,9 +60,9 @@ pub(crate) fn write(record: &Record, reason: &str, now: Timestamp) -> Outgoing {
         record_base64: if text.is_none() { Some(STANDARD.encode(kept)) } else { None },
         record: text,
     };
-    // Nothing in a letter can fail to be JSON.
-    let body = serde_json::to_string(&letter).unwrap_or_default();
-    Outgoing::now(body, OrganizationId::parse(UNKNOWN).unwrap_or_else(|_| unreachable_name()))
+    let body = serde_json::to_string(&letter).map_err(|error| QueueError(Box::new(error)))?;
+    let organization = OrganizationId::parse(UNKNOWN).map_err(|error| QueueError(Box::new(error)))?;
+    Ok(Outgoing::now(body, organization))
 }
 
 /// Reads a letter that came back; `None` for every other message.

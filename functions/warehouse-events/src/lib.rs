@@ -10,14 +10,14 @@ mod dead_letter;
 mod record;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use evenstock_app::{Clock, ConflictStore, Queue, QueueName, StockStore, WarehouseStore, with_causes};
+use evenstock_app::{Clock, ConflictStore, Queue, QueueError, QueueName, StockStore, WarehouseStore, with_causes};
 use evenstock_domain::EventIdKey;
 use evenstock_runtime::{Batch, MissingMessageId};
 use serde_json::{Value, json};
 use tracing::{error, info};
 
 use apply::Fate;
-use record::Record;
+use record::{Origin, Record};
 
 /// What the function needs.
 #[derive(Debug)]
@@ -106,21 +106,7 @@ where
             Fate::Done | Fate::Conflict | Fate::Later => None,
         })
         .collect();
-    let now = function.clock.now();
-    let letters: Vec<_> = dead
-        .iter()
-        .filter_map(|(place, reason)| {
-            let record = records.get(*place)?;
-            error!(
-                kafka.topic = record.origin.topic, kafka.partition = record.origin.partition,
-                kafka.offset = record.origin.offset, reason, "a warehouse's change goes to the dead letters: {reason}"
-            );
-            Some(dead_letter::write(record, reason, now))
-        })
-        .collect();
-    if !letters.is_empty()
-        && let Err(failure) = function.queue.send(QueueName::WarehouseEventsDlq, letters).await
-    {
+    if let Err(failure) = bury(function, records, &dead).await {
         error!(error = with_causes(&failure), "dead letters cannot be sent, so their records come again");
         for (place, _) in &dead {
             settled.get_mut(*place).into_iter().for_each(|settled| *settled = false);
@@ -130,4 +116,23 @@ where
     let failed = settled.iter().filter(|settled| !**settled).count();
     info!(records = records.len(), dead = dead.len(), conflicts, failed, "warehouse changes applied");
     settled
+}
+
+/// Sends the records at these places to the dead letters, each with its reason.
+async fn bury<S, Q: Queue, C: Clock>(
+    function: &WarehouseEvents<S, Q, C>,
+    records: &[Record],
+    dead: &[(usize, &String)],
+) -> Result<(), QueueError> {
+    let now = function.clock.now();
+    let mut letters = Vec::with_capacity(dead.len());
+    for (record, reason) in dead.iter().filter_map(|(place, reason)| Some((records.get(*place)?, *reason))) {
+        let Origin { topic, partition, offset } = &record.origin;
+        error!(
+            kafka.topic = topic, kafka.partition = partition, kafka.offset = offset, reason,
+            "a warehouse's change goes to the dead letters: {reason}"
+        );
+        letters.push(dead_letter::write(record, reason, now)?);
+    }
+    if letters.is_empty() { Ok(()) } else { function.queue.send(QueueName::WarehouseEventsDlq, letters).await }
 }

@@ -236,6 +236,12 @@ pub enum QueueName {
     Callbacks,
     /// Records of the table's stream that cannot be read.
     StreamDlq,
+    /// Changes that warehouses report without Kafka.
+    WarehouseEvents,
+    /// Changes of warehouses that cannot be applied as they stand.
+    WarehouseEventsDlq,
+    /// Warehouses whose whole stock is to be compared with ours.
+    WarehouseSync,
 }
 
 /// A message to send.
