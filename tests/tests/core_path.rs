@@ -189,7 +189,10 @@ async fn organizations_are_kept_apart() {
 async fn description_is_served_and_odd_names_are_read() {
     let runner = Runner::ephemeral().await;
     let served = runner.request(Method::GET, "/openapi.json").send().await.unwrap();
-    assert_eq!((served.status(), &served.headers()["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));
+    assert_eq!(
+        (served.status(), &served.headers()["content-type"]),
+        (StatusCode::OK, &"application/json".parse().unwrap())
+    );
     let tag = served.headers()["etag"].clone();
     assert_eq!(served.text().await.unwrap(), include_str!("../../docs/openapi.json"));
     let known = runner.request(Method::GET, "/openapi.json").header("if-none-match", tag).send().await.unwrap();

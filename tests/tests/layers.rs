@@ -22,7 +22,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler" => {
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
+        | "warehouse-events" | "warehouse-worker" => {
             FUNCTION
         }
         "local" => &[
@@ -38,6 +39,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "change-publisher",
             "scheduler",
+            "warehouse-events",
+            "warehouse-worker",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         "tests" => &["local"],

@@ -50,8 +50,7 @@ where
     let header = header_key(&headers)?;
     let asked = read(&object)?;
     let Inventory { store, clock, .. } = &*inventory;
-    let operation =
-        BoundRequest::bind(&**store, clock, &caller.organization, header, &asked.canonical()).await?;
+    let operation = BoundRequest::bind(&**store, clock, &caller.organization, header, &asked.canonical()).await?;
     if let Some(body) = operation.answer::<SyncBody>()? {
         return Ok(answered(StatusCode::OK, body, true));
     }

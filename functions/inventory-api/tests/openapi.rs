@@ -47,7 +47,8 @@ impl Function {
     }
 
     async fn asked(&self, method: &str, path: &str, body: &Value) -> Reply {
-        let names = [("{storeId}", "main"), ("{productId}", "SHIRT-1"), ("{sku}", "SHIRT-1"), ("{id}", &self.reservation)];
+        let names =
+            [("{storeId}", "main"), ("{productId}", "SHIRT-1"), ("{sku}", "SHIRT-1"), ("{id}", &self.reservation)];
         let path = names.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
         let request = Request::builder().method(method).uri(path).header("x-api-key", "demo");
         self.contract.ask(&self.router, request.body(Body::from(body.to_string())).unwrap()).await

@@ -17,7 +17,8 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
 
 pub(crate) async fn show(headers: HeaderMap) -> Response {
     let tag = [(ETAG, TAG.as_str())];
-    let known = |tags: &str| tags.split(',').any(|tag| [TAG.as_str(), "*"].contains(&tag.trim().trim_start_matches("W/")));
+    let known =
+        |tags: &str| tags.split(',').any(|tag| [TAG.as_str(), "*"].contains(&tag.trim().trim_start_matches("W/")));
     if headers.get_all(IF_NONE_MATCH).iter().any(|tags| tags.to_str().is_ok_and(known)) {
         return (StatusCode::NOT_MODIFIED, tag).into_response();
     }

@@ -2,6 +2,8 @@
 
 mod document;
 mod openapi;
+mod warehouse_openapi;
+mod warehouses;
 
 use std::sync::Arc;
 
@@ -14,14 +16,15 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use evenstock_app::{Clock, IdempotencyStore, Outgoing, PollJob, Queue, QueueName, Scope, StoreProbe, with_causes};
 use evenstock_domain::OrganizationId;
-use evenstock_runtime::http::{AccessControl, ApiError, BoundRequest, Caller, answered, header_key, require, shell};
 use evenstock_runtime::SystemClock;
+use evenstock_runtime::http::{AccessControl, ApiError, BoundRequest, Caller, answered, header_key, require, shell};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 pub use document::DOCUMENT;
 pub use openapi::openapi;
+pub use warehouses::{Warehouses, warehouse_routes};
 
 /// The largest body that is read, in bytes. None says anything yet.
 const BODY_BYTES_MAX: usize = 16 * 1024;

@@ -5,6 +5,7 @@ use evenstock_runtime::http::{Endpoint, describe};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
+use crate::warehouse_openapi::warehouse_endpoints;
 use crate::{HealthBody, PollQueuedBody, UnhealthyBody};
 
 /// An OpenAPI 3.1 document: this one.
@@ -30,5 +31,5 @@ pub fn openapi() -> OpenApi {
             .answers::<PollQueuedBody>(202, "On the queue.")
             .refuses(&[413]),
     ];
-    describe("sync-api", endpoints)
+    describe("sync-api", endpoints.into_iter().chain(warehouse_endpoints()))
 }

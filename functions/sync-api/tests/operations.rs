@@ -223,7 +223,8 @@ async fn description_is_open_and_need_not_be_sent_again() {
     assert_eq!((first.status, first.header("content-type")), (200, Some("application/json")));
     assert_eq!(first.text, DOCUMENT);
     let tag = first.header("etag").unwrap();
-    for (tags, status) in [(tag, 304), (&format!("\"x\", W/{tag}"), 304), ("*", 304), ("\"x\"", 200), ("nonsense", 200)] {
+    for (tags, status) in [(tag, 304), (&format!("\"x\", W/{tag}"), 304), ("*", 304), ("\"x\"", 200), ("nonsense", 200)]
+    {
         let again = function.sent("GET", "/openapi.json", &[("if-none-match", tags)], "").await;
         assert_eq!((again.status, again.header("etag"), again.text.is_empty()), (status, Some(tag), status == 304));
     }

@@ -84,7 +84,7 @@ where
         };
         fates.get_mut(place).into_iter().for_each(|known| known.worsen(fate.clone()));
     }
-    let work = groups.into_iter().map(async |(key, (policy, group))| apply_group(function, &key, policy, group).await);
+    let work = groups.into_iter().map(|(key, (policy, group))| Box::pin(apply_group(function, key, policy, group)));
     let mut done = futures::stream::iter(work).buffer_unordered(LEVELS_AT_ONCE);
     while let Some(settled) = done.next().await {
         for (place, fate) in settled {
@@ -125,7 +125,7 @@ async fn warehouses<S: WarehouseStore>(store: &S, counts: &[(WarehouseCount, usi
 
 async fn apply_group<S, Q, C>(
     function: &WarehouseEvents<S, Q, C>,
-    key: &LevelKey,
+    key: LevelKey,
     policy: ConflictPolicy,
     Group { mut counts }: Group,
 ) -> Vec<(usize, Fate)>
@@ -138,7 +138,7 @@ where
     counts.sort_by_key(|(count, _)| (count.time, count.sequence()));
     let (counts, places): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
     let WarehouseEvents { store, clock, ids, .. } = function;
-    let CountsApplied { outcomes, failure } = apply_counts(CountDeps { store, clock, ids }, key, policy, &counts).await;
+    let CountsApplied { outcomes, failure } = apply_counts(CountDeps { store, clock, ids }, &key, policy, &counts).await;
     let unsettled = match failure {
         Some(failure) => {
             let left = counts.len().saturating_sub(outcomes.len());

@@ -67,7 +67,8 @@ where
         return from_queue(function, event).await;
     }
     let records = record::from_kafka(&event).map_err(HandleError::UnknownEvent)?;
-    let settled = settle(function, &records).await;
+    // Boxed: the type of so many nested futures is more than the compiler wants to look through.
+    let settled = Box::pin(settle(function, &records)).await;
     match settled.iter().filter(|settled| !**settled).count() {
         0 => Ok(json!({})),
         failed => Err(HandleError::Unsettled { failed, records: records.len() }),
@@ -82,7 +83,7 @@ where
 {
     let mut batch = Batch::new(event)?;
     let records: Vec<_> = batch.records().map(|(_, body)| Record::from_message(body)).collect();
-    let settled = settle(function, &records).await;
+    let settled = Box::pin(settle(function, &records)).await;
     for (place, _) in settled.iter().enumerate().filter(|(_, settled)| !**settled) {
         batch.fail(place);
     }

@@ -8,6 +8,7 @@ mod announcement;
 mod apply;
 mod breaker;
 mod bulk;
+mod callback;
 mod create;
 mod error;
 mod feed;
@@ -33,16 +34,18 @@ mod warehouses;
 pub mod testing;
 
 pub use access::{ApiKey, Scope};
-pub use announcement::{Announcement, EventType};
+pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
+pub use callback::{Call, CallbackSender, InvalidTarget};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use feed::{
     Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport, RepairStore, ScanPage,
     changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
+pub use evenstock_domain::EventType;
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use jobs::{
     JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
@@ -70,7 +73,8 @@ pub use settle_reservation::{
 pub use sweep::{SweepLimits, SweepReport, sweep};
 pub use warehouses::{
     CentralSide, Conflict, ConflictChoice, ConflictPage, ConflictResolution, ConflictStore, CountDeps, CountOutcome,
-    CountsApplied, KeyChange, Resolve, ResolveResult, WAREHOUSE_SOURCE, Warehouse, WarehouseCount, WarehousePage,
-    WarehouseSettings, WarehouseStore, apply_counts, follow_conflict, resolve_conflict, warehouse_source,
+    CountsApplied, KeyChange, ReconcilePlan, Resolve, ResolveResult, SliceEnd, WAREHOUSE_SOURCE, Warehouse,
+    WarehouseCount, WarehouseFeed, WarehousePage, WarehouseRow, WarehouseSettings, WarehouseStockPage, WarehouseStore,
+    WarehouseSyncJob, apply_counts, follow_conflict, reconcile, resolve_conflict, warehouse_source,
 };
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};

@@ -9,16 +9,23 @@
 //! and only the clients perform I/O.
 
 mod debezium;
+mod callbacks;
 mod fields;
 mod inbound;
 mod marketplace_a;
 mod marketplace_b;
 mod registry;
 mod secret;
+mod warehouse;
 
 pub use debezium::{Envelope, adapt as adapt_warehouse_change};
+pub use callbacks::{
+    HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
+    TOLERANCE_SECONDS, Target,
+};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
 pub use marketplace_b::{ClientError, InvalidBaseUrl, MarketplaceB};
 pub use registry::inbound;
 pub use secret::{ApiSecret, InvalidSecret, Secret};
+pub use warehouse::{HttpWarehouses, WarehouseClientError};

@@ -98,6 +98,10 @@ name! {
     JobId
 }
 name! {
+    /// An endpoint that an organization registered for callbacks.
+    EndpointId
+}
+name! {
     /// Who stated or caused a change: `api`, or a channel and store such as `marketplace-a/default`.
     Source
 }

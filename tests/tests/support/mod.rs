@@ -11,8 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 /// Far longer than anything here takes, so that only a hang reaches it.
@@ -88,6 +88,35 @@ impl Runner {
         panic!("{path} stayed {seen}");
     }
 
+    /// Waits as an operator who acts for `organization`.
+    pub(crate) async fn eventually_as(
+        &self,
+        organization: &str,
+        path: &str,
+        expected: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut seen = Value::Null;
+        for _ in 0..600 {
+            let request = self.request(Method::GET, path).header("x-organization-id", organization);
+            let (status, body) = answer(request).await;
+            if status == StatusCode::OK && expected(&body) {
+                return body;
+            }
+            seen = body;
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{path} stayed {seen}");
+    }
+
+    /// Calls the scheduler as the command line does; its report.
+    pub(crate) async fn call_scheduler(&self) -> Value {
+        let mut command = command();
+        command.args(["scheduler", "--once"]).env("BASE_URL", &self.base);
+        let output = timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Waits until nothing is on its way.
     pub(crate) async fn rest(&self) {
         let idle = |body: &Value| {
@@ -143,4 +172,45 @@ pub(crate) fn delivery(sku: &str, units: i64, second: i64) -> String {
 /// An update of a product at location `main`.
 pub(crate) fn change(sku: &str, delta: i64, version: Option<u64>, key: &str) -> Value {
     json!({ "storeId": "main", "productId": sku, "delta": delta, "version": version, "idempotencyKey": key })
+}
+
+/// A running `receiver`. Dropped, it is killed.
+pub(crate) struct Receiver {
+    process: Child,
+    lines: tokio::sync::Mutex<Lines<BufReader<ChildStdout>>>,
+    base: String,
+}
+
+impl Receiver {
+    pub(crate) async fn start(options: &[&str]) -> Self {
+        Self::on_port("0", options).await
+    }
+
+    async fn on_port(port: &str, options: &[&str]) -> Self {
+        let mut command = command();
+        command.args(["receiver", "--port", port]).args(options);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("it starts").unwrap().expect("it says ready");
+        let base = line.strip_prefix("ready ").expect("the line is `ready URL`").to_owned();
+        Self { process, lines: tokio::sync::Mutex::new(lines), base }
+    }
+
+    /// Ends it and starts another one on its port.
+    pub(crate) async fn restarted(mut self, options: &[&str]) -> Self {
+        self.process.kill().await.unwrap();
+        let port = self.base.rsplit(':').next().unwrap().to_owned();
+        Self::on_port(&port, options).await
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{}/webhook", self.base)
+    }
+
+    /// The next delivery that it prints.
+    pub(crate) async fn next(&self) -> Value {
+        let mut lines = self.lines.lock().await;
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("something arrives").unwrap().expect("it runs");
+        serde_json::from_str(&line).unwrap()
+    }
 }

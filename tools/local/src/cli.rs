@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
-use crate::commands::{ApiArgs, FlowArgs, SchedulerArgs, SmokeArgs, demo, scheduler, smoke};
+use crate::commands::{
+    ApiArgs, FlowArgs, ProduceArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, produce, receiver, scheduler, smoke,
+};
 use crate::serve::{self, Settings};
 
 /// Evenstock on this machine: everything in one process.
@@ -41,6 +43,10 @@ enum Command {
     },
     /// Check an instance from outside; starts one unless `BASE_URL` names it. Exit code 1 when a check fails.
     Smoke(SmokeArgs),
+    /// Be an endpoint that is called back: check signatures, print deliveries.
+    Receiver(ReceiverArgs),
+    /// Give changes of warehouses to a running instance, one JSON envelope a line.
+    Produce(ProduceArgs),
     /// Call the scheduler of a running instance now.
     Scheduler(SchedulerArgs),
 }
@@ -66,6 +72,8 @@ pub fn run() -> ExitCode {
         }
         Some(Command::Demo { api, flow }) => runtime.block_on(demo(&api, &flow)),
         Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
+        Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
+        Some(Command::Produce(args)) => runtime.block_on(produce(&args)),
         Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
     };
     match done {

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
+use axum::Extension;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, Scope, StoreError, with_causes};
-use evenstock_domain::OrganizationId;
-use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
+use evenstock_app::{ApiKey, Outgoing, Queue, QueueName, Scope, StoreError, with_causes};
+use evenstock_channels::{HttpWarehouses, SystemLookup, WarehouseClientError};
+use evenstock_domain::{BreakerConfig, Guard, OrganizationId};
+use evenstock_runtime::http::{AccessControl, ApiError, Caller, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
-use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
+use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -23,9 +26,15 @@ use crate::queue::LocalQueues;
 /// The key that every laptop accepts: all scopes, any organization.
 const DEMO_KEY: &str = "demo";
 
+/// Time for one answer of a warehouse.
+const WAREHOUSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
 type Publisher = evenstock_change_publisher::Publisher<DynamoStore, SystemClock>;
+type WarehouseEvents = evenstock_warehouse_events::WarehouseEvents<DynamoStore, LocalQueues, SystemClock>;
+type WarehouseWorker =
+    evenstock_warehouse_worker::Worker<DynamoStore, LocalQueues, HttpWarehouses<KeyringSealer>, SystemClock>;
 type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, SystemClock>;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
@@ -46,6 +55,9 @@ pub(crate) struct Functions {
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
     scheduler: Arc<Scheduler>,
+    warehouse_events: Arc<WarehouseEvents>,
+    warehouse_worker: Arc<WarehouseWorker>,
+    queues: LocalQueues,
     access: AccessControl,
 }
 
@@ -58,6 +70,9 @@ pub(crate) enum WiringError {
     /// The first key could not be stored.
     #[error("the key `demo` cannot be stored")]
     Store(#[from] StoreError),
+    /// The client of warehouses.
+    #[error(transparent)]
+    Warehouses(#[from] WarehouseClientError),
     /// A name that is none.
     #[error("DEFAULT_ORGANIZATION is not a name")]
     Organization,
@@ -106,11 +121,44 @@ impl Functions {
             queue: queues.clone(),
             polled: marketplace.as_ref().map(|(_, plan)| plan.organization.clone()),
         };
+        let guard = Guard { allow_private: true };
+        let warehouses = evenstock_sync_api::Warehouses {
+            store: Arc::clone(&store),
+            queue: queues.clone(),
+            sealer: environment.keyring_sealer()?,
+            clock: SystemClock,
+            ids: ids.clone(),
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+            guard,
+            default_endpoint: environment.optional("WAREHOUSE_API_ENDPOINT").map(str::to_owned),
+        };
+        let warehouse_routes = evenstock_sync_api::warehouse_routes(Arc::new(warehouses), &access);
         let store = store.as_ref().clone();
+        let warehouse_worker = evenstock_warehouse_worker::Worker {
+            store: store.clone(),
+            queue: queues.clone(),
+            feed: HttpWarehouses::new(guard, SystemLookup, WAREHOUSE_TIMEOUT, environment.keyring_sealer()?)?,
+            clock: SystemClock,
+            ids: ids.clone(),
+            breaker: BreakerConfig {
+                threshold: environment.parsed("BREAKER_THRESHOLD", "a whole number", 3)?,
+                cooldown_ms: i64::from(environment.parsed::<u32>("BREAKER_COOLDOWN_MS", "milliseconds", 900_000)?),
+                probe_ms: 120_000,
+            },
+        };
+        let warehouse_events = WarehouseEvents {
+            store: store.clone(),
+            queue: queues.clone(),
+            clock: SystemClock,
+            ids: ids.clone(),
+        };
         Ok(Self {
+            warehouse_events: Arc::new(warehouse_events),
+            warehouse_worker: Arc::new(warehouse_worker),
+            queues: queues.clone(),
             webhook: evenstock_webhook::routes(Arc::new(intake)),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
-            sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            sync_api: evenstock_sync_api::routes(Arc::new(operations), &access).merge(warehouse_routes),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
@@ -147,6 +195,21 @@ impl Functions {
         require(routes, &self.access, Scope::Admin)
     }
 
+    /// Messages from outside, for this machine alone: `POST /local/queues/warehouse-events`, one a line, with a key that
+    /// may administer.
+    pub(crate) fn produce(&self) -> Router {
+        let queues = self.queues.clone();
+        let send = async move |Extension(caller): Extension<Caller>, body: String| {
+            let lines = body.lines().filter(|line| !line.trim().is_empty());
+            let messages: Vec<_> =
+                lines.map(|line| Outgoing::now(line.to_owned(), caller.organization.clone())).collect();
+            let queued = messages.len();
+            Queue::send(&queues, QueueName::WarehouseEvents, messages).await?;
+            Ok::<_, ApiError>(Json(json!({ "queued": queued })))
+        };
+        require(Router::new().route("/local/queues/warehouse-events", post(send)), &self.access, Scope::Admin)
+    }
+
     /// A function that is given batches of a queue.
     pub(crate) fn batches(&self, function: &str) -> Result<BatchHandler, WiringError> {
         match function {
@@ -157,6 +220,14 @@ impl Functions {
             "PollerFunction" => {
                 let polls = Arc::clone(&self.polls);
                 Ok(Arc::new(move |event| handle_jobs(Arc::clone(&polls), event).boxed()))
+            }
+            "WarehouseEventsFunction" => {
+                let function = Arc::clone(&self.warehouse_events);
+                Ok(Arc::new(move |event| handle_warehouse_events(Arc::clone(&function), event).boxed()))
+            }
+            "WarehouseWorkerFunction" => {
+                let worker = Arc::clone(&self.warehouse_worker);
+                Ok(Arc::new(move |event| handle_warehouse_sync(Arc::clone(&worker), event).boxed()))
             }
             _ => Err(unserved(function, "SQS")),
         }
@@ -213,9 +284,24 @@ async fn handle_stock(
 
 async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, String> {
     let response = evenstock_poller::handle(&polls, json!(event)).await.map_err(|error| with_causes(&error))?;
-    let failures = response.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(failures(&response))
+}
+
+/// The names of the messages that an answer says have failed.
+fn failures(answer: &Value) -> Vec<String> {
+    let failures = answer.get("batchItemFailures").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let id = |failure: &Value| failure.get("itemIdentifier").and_then(Value::as_str).map(str::to_owned);
-    Ok(failures.iter().filter_map(id).collect())
+    failures.iter().filter_map(id).collect()
+}
+
+async fn handle_warehouse_events(function: Arc<WarehouseEvents>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let handled = evenstock_warehouse_events::handle(&function, json!(event)).await;
+    handled.map(|answer| failures(&answer)).map_err(|error| with_causes(&error))
+}
+
+async fn handle_warehouse_sync(worker: Arc<WarehouseWorker>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let response = evenstock_warehouse_worker::handle(&worker, event).await.map_err(|error| with_causes(&error))?;
+    Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 
 async fn publish(publisher: Arc<Publisher>, event: Event) -> Vec<String> {

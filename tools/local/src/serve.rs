@@ -192,7 +192,7 @@ fn start_triggers(
             }
         }
     }
-    Ok(routes.merge(functions.schedules(ticks)))
+    Ok(routes.merge(functions.schedules(ticks)).merge(functions.produce()))
 }
 
 /// A function that sees the request as it came, without what our own routing found in its path.

@@ -3,6 +3,7 @@
 pub mod contract;
 mod fakes;
 mod faulty;
+mod faulty_jobs;
 mod marketplace;
 mod feed_contract;
 pub mod job_contract;

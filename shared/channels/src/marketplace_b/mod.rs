@@ -2,7 +2,7 @@
 
 mod client;
 mod payload;
-mod retry_after;
+pub(crate) mod retry_after;
 #[cfg(test)]
 mod tests;
 

@@ -9,7 +9,7 @@ const WAIT_SECONDS_MAX: u32 = 24 * 60 * 60;
 /// The wait in seconds; `None` when the answer names none that can be read.
 ///
 /// A date counts from the answer's own `Date`: both were written by one clock, and we need none.
-pub(super) fn retry_after_seconds(headers: &HeaderMap) -> Option<u32> {
+pub(crate) fn retry_after_seconds(headers: &HeaderMap) -> Option<u32> {
     let wait = text(headers, &RETRY_AFTER)?;
     if !wait.is_empty() && wait.bytes().all(|byte| byte.is_ascii_digit()) {
         // Digits beyond the range still ask for a long wait.

@@ -14,7 +14,9 @@ use utoipa::openapi::path::{
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -26,7 +28,11 @@ const REFUSALS: [(u16, &str, &str); 11] = [
     (401, "Unauthorized", "`unauthorized`: no valid key or signature."),
     (403, "Forbidden", "`forbidden`: the key lacks the scope, or belongs to another organization."),
     (404, "NotFound", "`not_found`: there is no such thing, or none of this organization."),
-    (409, "Conflict", "`conflict`: the caller's picture is out of date. On a level, `current` carries it as it stands."),
+    (
+        409,
+        "Conflict",
+        "`conflict`: the caller's picture is out of date. On a level, `current` carries it as it stands.",
+    ),
     (410, "Gone", "`gone`: it was there, and is kept no longer."),
     (413, "TooLarge", "`too_large`: the body is larger than is read here."),
     (422, "Unprocessable", "`unprocessable`: understood, and against the rules. On a level, `current` carries it."),
@@ -294,7 +300,8 @@ fn parameter(place: ParameterIn, name: &str, about: &str, schema: ObjectBuilder)
 }
 
 fn with_headers<'a>(answer: ResponseBuilder, names: impl Iterator<Item = &'a str>) -> Response {
-    let named = |answer: ResponseBuilder, name| answer.header_ref(name, Ref::new(format!("#/components/headers/{name}")));
+    let named =
+        |answer: ResponseBuilder, name| answer.header_ref(name, Ref::new(format!("#/components/headers/{name}")));
     names.fold(answer, named).build()
 }
 

@@ -165,7 +165,8 @@ impl Contract {
             if required.contains(&Value::from(name.as_str())) {
                 tell(with(None), name.clone());
             }
-            let wrong = if of.get("type") == Some(&Value::from("object")) { Value::from(7) } else { Value::Object(Map::new()) };
+            let wrong =
+                if of.get("type") == Some(&Value::from("object")) { Value::from(7) } else { Value::Object(Map::new()) };
             tell(with(Some(wrong)), name.clone());
             if let (Some(items), Some([first, rest @ ..])) =
                 (of.get("items"), object.get(name).and_then(Value::as_array).map(Vec::as_slice))
