@@ -5,11 +5,9 @@
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use evenstock_app::{
-    Clock, CountDeps, ReservationDeps, StockStore, StoreError, complete, follow_conflict, with_causes,
-};
+use evenstock_app::{Clock, ReservationDeps, StockStore, StoreError, complete, with_causes};
 use evenstock_domain::EventIdKey;
-use evenstock_store::{conflict_change, level_change, reservation_change};
+use evenstock_store::{level_change, reservation_change};
 use tracing::{debug, error, info};
 
 /// What the function needs.
@@ -83,19 +81,6 @@ async fn follow_one<S: StockStore, C: Clock>(
             complete(ReservationDeps { store, clock, ids }, &reservation).await?;
             let (id, state) = (&reservation.id, reservation.state.as_str());
             debug!(reservation.id = %id, state, "reservation {id} is {state}");
-            return Ok(0);
-        }
-        (Some(_), None) => return Ok(0),
-    }
-    match (conflict_change(old.as_ref())?, conflict_change(new.as_ref())?) {
-        (None, None) => {}
-        (_, Some(conflict)) => {
-            let Publisher { store, clock, ids } = publisher;
-            // What a policy decided was applied before its change was acknowledged; what somebody decides may not be yet.
-            if conflict.resolution.as_ref().is_some_and(|resolution| resolution.by.is_some()) {
-                follow_conflict(CountDeps { store, clock, ids }, &conflict).await?;
-            }
-            debug!(conflict.id = conflict.id, status = conflict.status(), "conflict {} is {}", conflict.id, conflict.status());
             return Ok(0);
         }
         (Some(_), None) => return Ok(0),
