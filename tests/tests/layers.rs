@@ -23,9 +23,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "warehouse-events" | "warehouse-worker" => {
-            FUNCTION
-        }
+        | "replication-api" | "warehouse-events" | "warehouse-worker" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -39,6 +37,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "change-publisher",
             "scheduler",
+            "replication-api",
             "warehouse-events",
             "warehouse-worker",
         ],

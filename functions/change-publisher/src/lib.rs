@@ -1,24 +1,56 @@
-//! Follows the table's stream: completes what a reservation's change of state began, and counts the changes of levels;
-//! the change feed will be written here.
+//! Follows the table's stream: puts the changes of levels into their organization's feed, then does for each record what
+//! it asks for, and completes what a reservation's change of state began.
 //!
-//! A record that cannot be read fails, so that the trigger narrows it down and hands it to the stream's dead letters.
+//! A batch is read whole, published by organization, then followed record by record in order. The last part is done
+//! also for changes that stood in the feed before, because a crash may have come in between: each step in [`steps`] must
+//! be harmless when repeated. What cannot be read goes to the dead letters; only what may pass later fails the batch.
+
+mod happening;
+mod poison;
+mod steps;
+
+use std::collections::BTreeMap;
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use evenstock_app::{Clock, ReservationDeps, StockStore, StoreError, complete, with_causes};
-use evenstock_domain::EventIdKey;
-use evenstock_store::{level_change, reservation_change};
-use tracing::{debug, error, info};
+use evenstock_app::{
+    Candidate, Clock, FeedDeps, FeedStore, LevelScan, Queue, RecentPages, RepairLimits, RepairStore, StockStore,
+    StoreError, publish, repair, with_causes,
+};
+use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
+use happening::Happening;
+use serde_json::{Value, json};
+use tracing::{error, info, warn};
+
+/// How long one tick of the schedule begins new work, in milliseconds: the last group still ends in time.
+const REPAIR_WORK_MS: i64 = 30_000;
 
 /// What the function needs.
 #[derive(Debug)]
-pub struct Publisher<S, C> {
-    /// Levels.
+pub struct Publisher<S, Q, C> {
+    /// Levels and feeds.
     pub store: S,
+    /// Where dead letters go.
+    pub queue: Q,
     /// Time.
     pub clock: C,
     /// Names events.
     pub ids: EventIdKey,
+    /// Sizes and times of the feeds.
+    pub limits: FeedLimits,
+    /// What this process knows of the feeds.
+    pub recent: RecentPages,
+}
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// The event is neither a schedule's nor a stream's.
+    #[error("the event is neither from a schedule nor from a stream")]
+    UnknownEvent(#[source] Option<serde_json::Error>),
+    /// The repair could not go on.
+    #[error("the repair of the feeds could not go on")]
+    Repair(#[from] StoreError),
 }
 
 /// How far a batch was followed.
@@ -28,14 +60,63 @@ pub struct Followed {
     pub records: u64,
     /// Changes of levels that they tell of.
     pub changes: u64,
-    /// The sequence number of the first record that could not be followed. Nothing behind it was looked at.
+    /// Records that went to the dead letters.
+    pub buried: u64,
+    /// The sequence number of the first record that could not be followed. The stream goes on from it.
     pub failed: Option<String>,
 }
 
+impl<S, Q, C> Publisher<S, Q, C> {
+    const fn feed(&self) -> FeedDeps<'_, S, C> {
+        FeedDeps { store: &self.store, clock: &self.clock, limits: &self.limits, recent: &self.recent }
+    }
+}
+
+/// Handles a batch of the stream or a tick of the schedule.
+///
+/// # Errors
+/// [`HandleError`]. A record that cannot be followed is none: the answer names it.
+pub async fn handle<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Value) -> Result<Value, HandleError>
+where
+    S: StockStore + FeedStore + LevelScan + RepairStore,
+    Q: Queue,
+    C: Clock,
+{
+    if event.get("source").and_then(Value::as_str) == Some("aws.events") {
+        return Ok(repair_feeds(publisher).await?);
+    }
+    let event = serde_json::from_value(event).map_err(|error| HandleError::UnknownEvent(Some(error)))?;
+    let response = handle_records(publisher, event).await;
+    serde_json::to_value(response).map_err(|error| HandleError::UnknownEvent(Some(error)))
+}
+
+/// Goes on with the nightly repair of the feeds.
+///
+/// # Errors
+/// [`StoreError`] when the store fails. The next tick goes on from the last checkpoint.
+pub async fn repair_feeds<S, Q, C>(publisher: &Publisher<S, Q, C>) -> Result<Value, StoreError>
+where
+    S: StockStore + FeedStore + LevelScan + RepairStore,
+    Q: Queue,
+    C: Clock,
+{
+    let limits = RepairLimits { until: publisher.clock.now().plus_millis(REPAIR_WORK_MS) };
+    let report = repair(publisher.feed(), limits).await?;
+    if report.levels > 0 {
+        info!(levels = report.levels, offered = report.offered, finished = report.finished, "feeds were compared");
+    }
+    Ok(json!({ "levels": report.levels, "offered": report.offered, "finished": report.finished }))
+}
+
 /// Handles a batch of stream records; the answer names the first one that failed, from which on the stream goes on.
-pub async fn handle<S: StockStore, C: Clock>(publisher: &Publisher<S, C>, event: Event) -> DynamoDbEventResponse {
-    let Followed { records, changes, failed } = follow(publisher, event).await;
-    info!(records, changes, "stream batch followed");
+pub async fn handle_records<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> DynamoDbEventResponse
+where
+    S: StockStore + FeedStore,
+    Q: Queue,
+    C: Clock,
+{
+    let Followed { records, changes, buried, failed } = follow(publisher, event).await;
+    info!(records, changes, buried, "stream batch followed");
     let mut response = DynamoDbEventResponse::default();
     if failed.is_some() {
         let mut failure = DynamoDbBatchItemFailure::default();
@@ -46,50 +127,114 @@ pub async fn handle<S: StockStore, C: Clock>(publisher: &Publisher<S, C>, event:
 }
 
 /// Follows a batch up to the first record that fails.
-pub async fn follow<S: StockStore, C: Clock>(publisher: &Publisher<S, C>, event: Event) -> Followed {
+pub async fn follow<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> Followed
+where
+    S: StockStore + FeedStore,
+    Q: Queue,
+    C: Clock,
+{
+    let read: Vec<_> = event.records.iter().map(happening::read).collect();
+    let mut feeds = publish_all(publisher, read.iter().flatten()).await;
     let mut followed = Followed::default();
-    for record in event.records {
-        let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
-        match follow_one(publisher, record).await {
-            Ok(gained) => {
-                followed.records += 1;
-                followed.changes += gained;
+    for (record, happening) in event.records.iter().zip(read) {
+        let gained = match happening {
+            Ok(happening) => follow_one(publisher, &mut feeds, happening).await,
+            Err(error) => Err(error),
+        };
+        match gained {
+            Ok(gained) => followed.changes += gained,
+            Err(error)
+                if let StoreError::Corrupt { .. } = error
+                    && bury(publisher, record, &error).await =>
+            {
+                followed.buried += 1;
             }
             Err(error) => {
+                let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
                 let error = with_causes(&error);
                 error!(sequence_number, error, "stream record {sequence_number} cannot be followed");
                 return Followed { failed: Some(sequence_number), ..followed };
             }
         }
+        followed.records += 1;
     }
     followed
 }
 
-/// Follows a record; how many changes of its level it tells of.
-async fn follow_one<S: StockStore, C: Clock>(
-    publisher: &Publisher<S, C>,
-    record: EventRecord,
-) -> Result<u64, StoreError> {
-    let image = |item: serde_dynamo::Item| (!item.is_empty()).then_some(item);
-    let (old, new) = (image(record.change.old_image), image(record.change.new_image));
-    match (reservation_change(old.as_ref())?, reservation_change(new.as_ref())?) {
-        (None, None) => {}
-        // Its end was followed when it came to it.
-        (Some(old), Some(new)) if old == new => return Ok(0),
-        (_, Some(reservation)) => {
-            let Publisher { store, clock, ids } = publisher;
-            complete(ReservationDeps { store, clock, ids }, &reservation).await?;
-            let (id, state) = (&reservation.id, reservation.state.as_str());
-            debug!(reservation.id = %id, state, "reservation {id} is {state}");
-            return Ok(0);
+/// The changes of a batch with their numbers, in the batch's order; or why they could not be published.
+type Feeds = BTreeMap<OrganizationId, Result<std::vec::IntoIter<FeedEvent>, StoreError>>;
+
+/// Publishes the changes of a batch. An organization whose feed fails does not hold up the others.
+async fn publish_all<S, Q, C>(publisher: &Publisher<S, Q, C>, batch: impl Iterator<Item = &Happening>) -> Feeds
+where
+    S: FeedStore,
+    C: Clock,
+{
+    let mut candidates: BTreeMap<OrganizationId, Vec<Candidate>> = BTreeMap::new();
+    for happening in batch {
+        if let Happening::Changed(organization, changes) = happening
+            && !changes.is_empty()
+        {
+            candidates.entry(organization.clone()).or_default().extend(changes.iter().cloned());
         }
-        (Some(_), None) => return Ok(0),
     }
-    let Some((key, gained)) = level_change(old, new)? else {
-        return Ok(0);
-    };
-    debug!(sku.id = %key.sku, location.id = %key.location, gained, "level of {} changed", key.sku);
-    Ok(gained)
+    let mut feeds = Feeds::new();
+    for (organization, candidates) in candidates {
+        let published = publish(publisher.feed(), &organization, &candidates).await.map(|seqs| {
+            let changes = candidates.into_iter().map(|candidate| candidate.change);
+            seqs.into_iter().zip(changes).map(|(seq, change)| FeedEvent { seq, change }).collect::<Vec<_>>().into_iter()
+        });
+        feeds.insert(organization, published);
+    }
+    feeds
+}
+
+/// Does what a record asks for; how many changes it tells of.
+async fn follow_one<S, Q, C>(
+    publisher: &Publisher<S, Q, C>,
+    feeds: &mut Feeds,
+    happening: Happening,
+) -> Result<u64, StoreError>
+where
+    S: StockStore,
+    C: Clock,
+{
+    match happening {
+        Happening::Nothing => Ok(0),
+        Happening::Moved(reservation) => steps::after_reservation(publisher, &reservation).await.map(|()| 0),
+        Happening::Disputed(conflict, found) => steps::after_conflict(publisher, &conflict, found).await.map(|()| 0),
+        Happening::Changed(organization, changes) => {
+            let gained = changes.len();
+            for event in take(feeds, &organization, gained)? {
+                steps::after_change(publisher, &organization, &event).await?;
+            }
+            Ok(gained as u64)
+        }
+    }
+}
+
+/// The next changes of an organization.
+fn take(feeds: &mut Feeds, organization: &OrganizationId, count: usize) -> Result<Vec<FeedEvent>, StoreError> {
+    match feeds.get_mut(organization) {
+        Some(Ok(events)) => Ok(events.take(count).collect()),
+        Some(Err(error)) => Err(error.again()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Whether the record lies with the dead letters now.
+async fn bury<S, Q: Queue, C>(publisher: &Publisher<S, Q, C>, record: &EventRecord, error: &StoreError) -> bool {
+    let (sequence_number, reason) = (record.change.sequence_number.as_deref().unwrap_or_default(), with_causes(error));
+    match poison::bury(&publisher.queue, record, &reason).await {
+        Ok(()) => {
+            warn!(sequence_number, reason, "stream record {sequence_number} went to the dead letters");
+            true
+        }
+        Err(error) => {
+            error!(sequence_number, error = with_causes(&error), "the dead letters do not take {sequence_number}");
+            false
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,32 @@
 //! The function's entry point in Lambda: wiring only.
 
-use aws_lambda_events::event::dynamodb::Event;
+use std::collections::BTreeMap;
+
+use evenstock_app::{QueueName, RecentPages};
 use evenstock_change_publisher::{Publisher, handle};
+use evenstock_domain::FeedLimits;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
-use evenstock_store::{DynamoStore, dynamodb_client};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
     init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
-    let client = dynamodb_client(&environment.aws()?);
-    let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
-    let publisher = &Publisher { store, clock: SystemClock, ids: environment.event_id_key()? };
-    let handler = async |event: LambdaEvent<Event>| Ok::<_, Error>(handle(publisher, event.payload).await);
+    let aws = environment.aws()?;
+    let store =
+        DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    let dead_letters = environment.required("STREAM_DLQ_URL")?.to_owned();
+    let urls = BTreeMap::from([(QueueName::StreamDlq, QueueUrls { queue: dead_letters, dead_letters: None })]);
+    let publisher = &Publisher {
+        store,
+        queue: SqsQueues::new(sqs_client(&aws), urls),
+        clock: SystemClock,
+        ids: environment.event_id_key()?,
+        limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
+        recent: RecentPages::default(),
+    };
+    let handler = async |event: LambdaEvent<Value>| handle(publisher, event.payload).await.map_err(Error::from);
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -1,7 +1,8 @@
 //! Stream records of reservations, as the trigger delivers them.
 
+use evenstock_app::QueueName;
 use evenstock_app::request;
-use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
 use evenstock_domain::{
     ActorCode, LevelKey, Line, LocationId, OrganizationId, Policy, Reservation, ReservationId, Sku, StockLevel,
     Timestamp,
@@ -20,8 +21,10 @@ fn key() -> LevelKey {
     }
 }
 
+type TestPublisher = Publisher<FaultyStore<MemoryStore>, MemoryQueue, FixedClock>;
+
 /// Ten units, of which reservation `r` reserved four.
-async fn world(fault: Fault) -> Publisher<FaultyStore<MemoryStore>, FixedClock> {
+async fn world(fault: Fault) -> TestPublisher {
     let memory = MemoryStore::default();
     let clock = FixedClock::at(Timestamp::from_millis(NOW).unwrap());
     let ids = EventIdKey::new(*b"0123456789abcdef");
@@ -33,7 +36,14 @@ async fn world(fault: Fault) -> Publisher<FaultyStore<MemoryStore>, FixedClock> 
     let made = Reservation::begin(organization, id, None, lines, clock.now(), 60, ActorCode(1));
     let (level, event) = made.reserves(&ids, None).remove(0);
     request(&memory, &clock, &level, &event).await.unwrap();
-    Publisher { store: FaultyStore::new(memory, move |_| fault), clock, ids }
+    Publisher {
+        store: FaultyStore::new(memory, move |_| fault),
+        queue: MemoryQueue::default(),
+        clock,
+        ids,
+        limits: FeedLimits::keeping_hours(168),
+        recent: RecentPages::default(),
+    }
 }
 
 fn image(state: &str, settled: bool) -> Value {
@@ -61,13 +71,13 @@ fn record(number: u32, old: &Value, new: &Value) -> Value {
     })
 }
 
-async fn followed(publisher: &Publisher<FaultyStore<MemoryStore>, FixedClock>, records: &[Value]) -> Vec<String> {
+async fn followed(publisher: &TestPublisher, records: &[Value]) -> Vec<String> {
     let event: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
-    let failures = handle(publisher, event).await.batch_item_failures;
+    let failures = handle_records(publisher, event).await.batch_item_failures;
     failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
 }
 
-async fn units(publisher: &Publisher<FaultyStore<MemoryStore>, FixedClock>) -> (i64, i64) {
+async fn units(publisher: &TestPublisher) -> (i64, i64) {
     let level = publisher.store.inner().load(&key()).await.unwrap().unwrap().level;
     (level.available, level.reserved)
 }
@@ -90,12 +100,37 @@ async fn end_of_a_reservation_reaches_its_levels_once() {
 }
 
 #[tokio::test]
-async fn failing_store_and_unreadable_images_fail_from_that_record_on() {
+async fn failing_store_fails_from_that_record_on() {
     let (held, released) = (image("held", false), image("released", true));
     let publisher = world(Fault::NotDone).await;
     assert_eq!(followed(&publisher, &[record(7, &held, &released), record(8, &held, &released)]).await, ["7"]);
     assert_eq!(units(&publisher).await, (6, 4));
+    assert_eq!(publisher.queue.bodies(QueueName::StreamDlq), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn unreadable_record_goes_whole_to_the_dead_letters_and_the_rest_goes_on() {
+    let (held, unreadable, released) = (image("held", false), image("released", false), image("released", true));
     let publisher = world(Fault::None).await;
-    let unreadable = image("released", false);
-    assert_eq!(followed(&publisher, &[record(7, &held, &held), record(8, &held, &unreadable)]).await, ["8"]);
+    let poison = record(7, &held, &unreadable);
+    assert_eq!(followed(&publisher, &[poison.clone(), record(8, &held, &released)]).await, Vec::<String>::new());
+    assert_eq!(units(&publisher).await, (10, 0));
+    let letters = publisher.queue.bodies(QueueName::StreamDlq);
+    assert_eq!(letters.len(), 1);
+    let letter: Value = serde_json::from_str(&letters[0]).unwrap();
+    assert_eq!(letter["sequenceNumber"], "7");
+    assert!(letter["reason"].as_str().unwrap().contains("cannot be read"), "{letter}");
+    for image in ["Keys", "OldImage", "NewImage"] {
+        assert_eq!(letter["record"]["dynamodb"][image], poison["dynamodb"][image], "{image}");
+    }
+}
+
+#[tokio::test]
+async fn unreadable_record_comes_again_when_the_dead_letters_take_nothing() {
+    let publisher = world(Fault::None).await;
+    publisher.queue.set_down(true);
+    let (held, unreadable, released) = (image("held", false), image("released", false), image("released", true));
+    let batch = [record(7, &held, &released), record(8, &held, &unreadable)];
+    assert_eq!(followed(&publisher, &batch).await, ["8"]);
+    assert_eq!(units(&publisher).await, (10, 0), "what stood before it is done");
 }

@@ -2,11 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
 use aws_lambda_events::event::dynamodb::Event;
-use evenstock_app::testing::{FixedClock, MemoryStore};
-use evenstock_app::{Clock, CountDeps, StockStore, WarehouseCount, apply_counts};
-use evenstock_change_publisher::{Publisher, handle};
+use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore};
+use evenstock_app::{Clock, CountDeps, QueueName, RecentPages, StockStore, WarehouseCount, apply_counts};
+use evenstock_change_publisher::{Publisher, handle_records};
 use evenstock_domain::{
-    ConflictPolicy, EventIdKey, LevelKey, LocationId, OrganizationId, Quantity, Sku, StockLevel, Timestamp,
+    ConflictPolicy, EventIdKey, FeedLimits, LevelKey, LocationId, OrganizationId, Quantity, Sku, StockLevel, Timestamp,
 };
 use evenstock_store::conflict_change;
 use rstest::rstest;
@@ -56,7 +56,7 @@ fn event(old: &Value, new: &Value) -> Event {
     serde_json::from_value(json!({ "Records": [record] })).unwrap()
 }
 
-async fn publisher() -> Publisher<MemoryStore, FixedClock> {
+async fn publisher() -> Publisher<MemoryStore, MemoryQueue, FixedClock> {
     let (store, clock) = (MemoryStore::default(), FixedClock::at(Timestamp::from_millis(NOW).unwrap()));
     let ids = EventIdKey::new(*b"0123456789abcdef");
     let count = WarehouseCount {
@@ -69,10 +69,11 @@ async fn publisher() -> Publisher<MemoryStore, FixedClock> {
     };
     let deps = CountDeps { store: &store, clock: &clock, ids: &ids };
     assert!(apply_counts(deps, &key(), ConflictPolicy::Manual, &[count]).await.failure.is_none());
-    Publisher { store, clock, ids }
+    let (queue, limits) = (MemoryQueue::default(), FeedLimits::keeping_hours(168));
+    Publisher { store, queue, clock, ids, limits, recent: RecentPages::default() }
 }
 
-async fn level(publisher: &Publisher<MemoryStore, FixedClock>) -> StockLevel {
+async fn level(publisher: &Publisher<MemoryStore, MemoryQueue, FixedClock>) -> StockLevel {
     publisher.store.load(&key()).await.unwrap().unwrap().level
 }
 
@@ -88,10 +89,10 @@ async fn decision_reaches_its_level_once(
 ) {
     let publisher = publisher().await;
     let (open, settled) = (image(None), image(Some(resolution)));
-    assert_eq!(handle(&publisher, event(&json!({}), &open)).await.batch_item_failures.len(), 0);
+    assert_eq!(handle_records(&publisher, event(&json!({}), &open)).await.batch_item_failures.len(), 0);
     assert_eq!(level(&publisher).await.available, 10, "nothing before somebody decides");
     for _ in 0..2 {
-        assert_eq!(handle(&publisher, event(&open, &settled)).await.batch_item_failures.len(), 0);
+        assert_eq!(handle_records(&publisher, event(&open, &settled)).await.batch_item_failures.len(), 0);
         let level = level(&publisher).await;
         assert_eq!((level.available, level.version), (units, version));
         assert_eq!(level.counted.unwrap().quantity, 5, "the warehouse's next change begins with its own number");
@@ -99,10 +100,12 @@ async fn decision_reaches_its_level_once(
 }
 
 #[tokio::test]
-async fn conflict_that_cannot_be_read_fails() {
+async fn conflict_that_cannot_be_read_goes_to_the_dead_letters() {
     let mut broken = image(None);
     broken.as_object_mut().unwrap().remove("po");
-    assert_eq!(handle(&publisher().await, event(&json!({}), &broken)).await.batch_item_failures.len(), 1);
+    let publisher = publisher().await;
+    assert_eq!(handle_records(&publisher, event(&json!({}), &broken)).await.batch_item_failures.len(), 0);
+    assert_eq!(publisher.queue.bodies(QueueName::StreamDlq).len(), 1);
 }
 
 #[test]

@@ -6,9 +6,10 @@
 )]
 
 use aws_lambda_events::event::dynamodb::Event;
-use evenstock_app::testing::{FixedClock, MemoryStore};
+use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore};
+use evenstock_app::{Behind, QueueName, RecentPages, changes_behind};
 use evenstock_change_publisher::{Followed, Publisher, follow, handle};
-use evenstock_domain::{EventIdKey, Timestamp};
+use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId, Timestamp};
 use evenstock_store::LevelItem;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -18,10 +19,31 @@ fn sample() -> Value {
     serde_json::from_str(include_str!("../../../events/change-publisher.json")).unwrap()
 }
 
-/// None of these records makes the function write.
-fn publisher() -> Publisher<MemoryStore, FixedClock> {
-    let clock = FixedClock::at(Timestamp::EPOCH);
-    Publisher { store: MemoryStore::default(), clock, ids: EventIdKey::new(*b"0123456789abcdef") }
+type TestPublisher = Publisher<MemoryStore, MemoryQueue, FixedClock>;
+
+/// When the records of the sample reach us.
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_161_640_000).unwrap()
+}
+
+fn publisher() -> TestPublisher {
+    Publisher {
+        store: MemoryStore::default(),
+        queue: MemoryQueue::default(),
+        clock: FixedClock::at(now()),
+        ids: EventIdKey::new(*b"0123456789abcdef"),
+        limits: FeedLimits::keeping_hours(168),
+        recent: RecentPages::default(),
+    }
+}
+
+/// The feed of the sample's organization.
+fn feed(publisher: &TestPublisher) -> Vec<FeedEvent> {
+    let demo = OrganizationId::parse("demo").unwrap();
+    match done(changes_behind(&publisher.store, &demo, 0, 1000, now())).unwrap() {
+        Behind::Events { events, .. } => events,
+        other => unreachable!("{other:?}"),
+    }
 }
 
 fn done<T>(work: impl Future<Output = T>) -> T {
@@ -38,8 +60,7 @@ fn sequence_number(event: &Value, place: usize) -> String {
 
 /// The answer as the stream's trigger reads it.
 fn answered(event: &Value) -> Value {
-    let event: Event = serde_json::from_value(event.clone()).unwrap();
-    serde_json::to_value(done(handle(&publisher(), event))).unwrap()
+    done(handle(&publisher(), event.clone())).unwrap()
 }
 
 #[test]
@@ -56,7 +77,7 @@ fn sample_holds_levels_as_they_are_stored() {
 
 #[test]
 fn changes_are_the_versions_gained() {
-    assert_eq!(followed(&sample()), Followed { records: 4, changes: 4, failed: None });
+    assert_eq!(followed(&sample()), Followed { records: 4, changes: 4, buried: 0, failed: None });
     let of_record = |place: usize| followed(&json!({ "Records": [sample()["Records"][place]] })).changes;
     assert_eq!([0, 1, 2, 3].map(of_record), [1, 2, 1, 0]);
     assert_eq!(answered(&sample()), json!({ "batchItemFailures": [] }));
@@ -68,7 +89,7 @@ fn removed_level_is_no_change() {
     let record = &mut event["Records"][1];
     record["eventName"] = json!("REMOVE");
     record["dynamodb"].as_object_mut().unwrap().remove("NewImage");
-    assert_eq!(followed(&event), Followed { records: 4, changes: 2, failed: None });
+    assert_eq!(followed(&event), Followed { records: 4, changes: 2, buried: 0, failed: None });
 }
 
 #[test]
@@ -93,7 +114,7 @@ fn batch_without_records_is_followed() {
 #[case::entries_of_another_kind("NewImage", "re", json!({ "S": "" }))]
 #[case::key_of_another_item("NewImage", "sk", json!({ "S": "J#main#01795161632500#0000000000000001" }))]
 #[case::key_of_no_item("NewImage", "pk", json!({ "S": "demo" }))]
-fn unreadable_record_is_named_and_nothing_behind_it_is_looked_at(
+fn unreadable_record_is_buried_and_the_rest_is_followed(
     #[case] image: &str,
     #[case] attribute: &str,
     #[case] value: Value,
@@ -104,8 +125,65 @@ fn unreadable_record_is_named_and_nothing_behind_it_is_looked_at(
         Value::Null => item.remove(attribute),
         value => item.insert(attribute.to_owned(), value),
     };
-    event["Records"][2]["dynamodb"]["NewImage"] = json!({ "pk": { "S": "unreadable too" } });
-    let number = sequence_number(&event, 1);
-    assert_eq!(followed(&event), Followed { records: 1, changes: 1, failed: Some(number.clone()) });
-    assert_eq!(answered(&event), json!({ "batchItemFailures": [{ "itemIdentifier": number }] }));
+    let publisher = publisher();
+    let followed = done(follow(&publisher, serde_json::from_value(event.clone()).unwrap()));
+    assert_eq!(followed, Followed { records: 4, changes: 2, buried: 1, failed: None });
+    let letters = publisher.queue.bodies(QueueName::StreamDlq);
+    let letter: Value = serde_json::from_str(&letters[0]).unwrap();
+    assert_eq!((letters.len(), letter["sequenceNumber"].as_str().unwrap()), (1, &*sequence_number(&event, 1)));
+    for image in ["Keys", "OldImage", "NewImage"] {
+        let (told, brought) = (&letter["record"]["dynamodb"][image], &event["Records"][1]["dynamodb"][image]);
+        assert_eq!(told, brought, "the record lies there whole");
+    }
+    assert_eq!(feed(&publisher).len(), 2);
+    assert_eq!(answered(&event), json!({ "batchItemFailures": [] }));
+}
+
+#[test]
+fn record_comes_again_when_nobody_takes_the_dead_letter() {
+    let mut event = sample();
+    event["Records"][1]["dynamodb"]["NewImage"] = json!({ "pk": { "S": "demo" } });
+    let publisher = publisher();
+    publisher.queue.set_down(true);
+    let answer = done(handle(&publisher, event.clone())).unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number(&event, 1) }] }));
+    publisher.queue.set_down(false);
+    event["Records"].as_array_mut().unwrap().remove(0);
+    assert_eq!(done(handle(&publisher, event)).unwrap(), json!({ "batchItemFailures": [] }));
+    let seqs: Vec<_> = feed(&publisher).iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, [1, 2], "the change behind it stood in the feed already");
+}
+
+#[test]
+fn changes_stand_in_the_feed_in_order_and_once() {
+    let publisher = publisher();
+    for _ in 0..3 {
+        done(handle(&publisher, sample())).unwrap();
+    }
+    let feed = feed(&publisher);
+    let told: Vec<_> = feed
+        .iter()
+        .map(|FeedEvent { seq, change }| (*seq, change.sku.as_str(), change.version, change.delta, change.quantity))
+        .collect();
+    assert_eq!(told[..3], [(1, "SKU-1", 1, 7, 7), (2, "SKU-1", 2, -2, 5), (3, "SKU-1", 3, -1, 4)]);
+    assert_eq!(told.len(), 4);
+    assert_eq!(feed[2].change.source.as_str(), "etsy/store-9");
+}
+
+#[test]
+fn entries_that_an_image_lacks_are_not_passed_over() {
+    let mut event = sample();
+    event["Records"][1]["dynamodb"].as_object_mut().unwrap().remove("OldImage");
+    event["Records"][1]["dynamodb"]["NewImage"]["vs"] = json!({ "N": "19" });
+    event["Records"][1]["dynamodb"]["NewImage"]["pg"] = json!({ "N": "1" });
+    assert_eq!(followed(&event).buried, 1);
+}
+
+#[test]
+fn tick_of_the_schedule_goes_on_with_the_repair_and_other_events_are_refused() {
+    let publisher = publisher();
+    let tick = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+    assert_eq!(done(handle(&publisher, tick)).unwrap(), json!({ "levels": 0, "offered": 0, "finished": true }));
+    assert!(done(handle(&publisher, json!({ "Records": 7 }))).is_err());
+    assert!(done(handle(&publisher, json!({}))).is_err());
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use evenstock_app::{Clock, GroupResult, StockChange, StockStore, apply_group, with_causes};
 use evenstock_domain::{EventIdKey, LevelKey, Outcome, StockEvent};
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
 use futures::StreamExt;
 use tracing::{error, info, warn};
@@ -61,6 +62,7 @@ pub async fn handle<S: StockStore, C: Clock>(
         }
     }
     drop(results);
+    count(Counter::InventoryUpdates, u64::from(applied));
     let records = batch.len();
     let response = batch.into_response();
     let failed = response.batch_item_failures.len();

@@ -9,14 +9,12 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use evenstock_app::{
-    Clock, Conflict, ConflictChoice, ConflictStore, CountDeps, IdempotencyStore, JobStore, KeyChange, Outgoing, Queue,
-    QueueName, Resolve, ResolveResult, Scope, Sealer, StockStore, Warehouse, WarehouseSettings, WarehouseStore,
-    WarehouseSyncJob, resolve_conflict, start_job,
+    Clock, Conflict, ConflictChoice, ConflictStore, CountDeps, IdempotencyStore, JobStore, KeyChange, Queue, Resolve,
+    ResolveResult, Scope, Sealer, StockStore, TriggerDeps, TriggerError, Warehouse, WarehouseSettings, WarehouseStore,
+    resolve_conflict, trigger_one,
 };
 use evenstock_channels::{ApiSecret, Target};
-use evenstock_domain::{
-    ConflictPolicy, EventIdKey, Guard, Job, JobId, JobKind, JobStatus, LocationId, Quantity, Timestamp,
-};
+use evenstock_domain::{ConflictPolicy, EventIdKey, Guard, Job, JobKind, LocationId, Quantity, Timestamp};
 use evenstock_runtime::http::{
     AccessControl, ApiError, BoundRequest, Caller, CursorKey, Fields, JsonBody, answered, header_key, read_path,
     require,
@@ -24,6 +22,8 @@ use evenstock_runtime::http::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+
+use crate::trigger::job_id;
 
 /// The largest body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -104,17 +104,15 @@ where
         Ok(_) => Ok(text.to_owned()),
         Err(issue) => Err(issue.to_string()),
     };
-    let read_policy =
-        |text: &str| ConflictPolicy::parse(text).ok_or("must be warehouse_wins, central_wins or manual");
+    let read_policy = |text: &str| ConflictPolicy::parse(text).ok_or("must be warehouse_wins, central_wins or manual");
     let mut fields = Fields::of(&object);
     let endpoint = match (&warehouses.default_endpoint, fields.names("endpoint")) {
         (Some(default), false) => Some(default.clone()),
         _ => fields.text("endpoint", read_endpoint),
     };
     let names_key = fields.names("apiKey");
-    let key = fields.optional("apiKey", |fields, name| {
-        fields.text(name, |text| ApiSecret::new(text).map(|_| text.to_owned()))
-    });
+    let key = fields
+        .optional("apiKey", |fields, name| fields.text(name, |text| ApiSecret::new(text).map(|_| text.to_owned())));
     let policy = fields.text("conflictPolicy", read_policy);
     let (endpoint, key, policy) = fields.finish((endpoint, key, policy))?;
     let api_key = match key {
@@ -169,9 +167,8 @@ where
 {
     let query = asked(query)?;
     let after: Option<(i64, String)> = warehouses.open(&caller, "warehouses", &query)?;
-    let position = after.and_then(|(millis, id)| {
-        Some((Timestamp::from_millis(millis).ok()?, LocationId::parse(&id).ok()?))
-    });
+    let position =
+        after.and_then(|(millis, id)| Some((Timestamp::from_millis(millis).ok()?, LocationId::parse(&id).ok()?)));
     let after = position.as_ref().map(|(claimed_at, id)| (*claimed_at, id));
     let page = warehouses.store.warehouses_of(&caller.organization, after, PAGE).await?;
     let next = page.warehouses.last().filter(|_| page.more).map(|last| {
@@ -214,20 +211,13 @@ where
     if let Some(body) = operation.answer::<WarehouseJobBody>()? {
         return Ok(answered(StatusCode::ACCEPTED, body, true));
     }
-    // Names of later jobs are greater, and a repetition under the same key names the same job.
-    let id = format!("sync-{:014}-{}", operation.time.as_millis(), operation.id());
-    let id = JobId::parse(&id).map_err(ApiError::internal)?;
-    let job = Job::queued(organization.clone(), id, JobKind::Warehouse, name.as_str(), operation.time);
-    let started = start_job(&**store, clock, &job).await?;
-    if started.new || started.job.status == JobStatus::Queued {
-        let message = WarehouseSyncJob {
-            job_id: started.job.id.to_string(),
-            organization: organization.to_string(),
-            warehouse: name.to_string(),
-        };
-        let message = serde_json::to_string(&message).map_err(ApiError::internal)?;
-        queue.send(QueueName::WarehouseSync, vec![Outgoing::now(message, organization)]).await?;
-    }
+    let id = job_id(&operation, "")?;
+    let job = Job::queued(organization, id, JobKind::Warehouse, name.as_str(), operation.time);
+    let started = trigger_one(TriggerDeps { store: &**store, queue, clock }, &job).await;
+    let started = started.map_err(|error| match error {
+        TriggerError::Store(error) => ApiError::from(error),
+        TriggerError::Queue(error) => error.into(),
+    })?;
     let body = WarehouseJobBody { job_id: started.job.id.to_string(), status: started.job.status.as_str().to_owned() };
     let body = operation.keep(&**store, clock, body).await?;
     Ok(answered(StatusCode::ACCEPTED, body, false))

@@ -1,5 +1,9 @@
 //! Warehouses and conflicts, through the router.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking; that is how it reports")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking; that is how it reports"
+)]
 
 use core::num::NonZeroU32;
 use std::sync::Arc;
@@ -148,7 +152,10 @@ async fn warehouses_are_listed_page_by_page_for_their_organization() {
     assert_eq!((second.body["items"].as_array().unwrap().len(), &second.body["nextCursor"]), (10, &json!("")));
     let theirs = function.asked("rival", "GET", "/warehouses", None).await;
     assert_eq!(theirs.body, json!({ "items": [], "nextCursor": "" }));
-    assert_eq!(function.asked("rival", "GET", &format!("/warehouses?cursor={cursor}"), None).await.fields(), ["cursor"]);
+    assert_eq!(
+        function.asked("rival", "GET", &format!("/warehouses?cursor={cursor}"), None).await.fields(),
+        ["cursor"]
+    );
 }
 
 #[tokio::test]

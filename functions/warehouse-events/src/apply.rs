@@ -138,7 +138,8 @@ where
     counts.sort_by_key(|(count, _)| (count.time, count.sequence()));
     let (counts, places): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
     let WarehouseEvents { store, clock, ids, .. } = function;
-    let CountsApplied { outcomes, failure } = apply_counts(CountDeps { store, clock, ids }, &key, policy, &counts).await;
+    let CountsApplied { outcomes, failure } =
+        apply_counts(CountDeps { store, clock, ids }, &key, policy, &counts).await;
     let unsettled = match failure {
         Some(failure) => {
             let left = counts.len().saturating_sub(outcomes.len());

@@ -130,7 +130,10 @@ async fn bury<S, Q: Queue, C: Clock>(
     for (record, reason) in dead.iter().filter_map(|(place, reason)| Some((records.get(*place)?, *reason))) {
         let Origin { topic, partition, offset } = &record.origin;
         error!(
-            kafka.topic = topic, kafka.partition = partition, kafka.offset = offset, reason,
+            kafka.topic = topic,
+            kafka.partition = partition,
+            kafka.offset = offset,
+            reason,
             "a warehouse's change goes to the dead letters: {reason}"
         );
         letters.push(dead_letter::write(record, reason, now)?);

@@ -73,10 +73,7 @@ fn from_kafka_record(record: &Value) -> Record {
         None | Some(Value::Null) => Record::new(origin, Vec::new()),
         Some(Value::String(text)) => match STANDARD.decode(text) {
             Ok(value) => Record::new(origin, value),
-            Err(_) => Record {
-                broken: Some("value: must be base64"),
-                ..Record::new(origin, text.as_bytes().to_vec())
-            },
+            Err(_) => Record { broken: Some("value: must be base64"), ..Record::new(origin, text.as_bytes().to_vec()) },
         },
         Some(other) => Record {
             broken: Some("value: must be a base64 string"),

@@ -93,7 +93,9 @@ async fn world(
         let done = apply_counts(deps, &key(sku), ConflictPolicy::Manual, &[count(sku, *units)]).await;
         assert!(done.failure.is_none());
     }
-    start_job(&store, &clock, &Job::queued(organization(), id(), JobKind::Warehouse, "wh-1", clock.now())).await.unwrap();
+    start_job(&store, &clock, &Job::queued(organization(), id(), JobKind::Warehouse, "wh-1", clock.now()))
+        .await
+        .unwrap();
     let units = listed.iter().map(|(sku, units)| ((*sku).to_owned(), *units)).collect();
     let feed = Listed { units, errors: Mutex::default(), asked: Mutex::default() };
     let breaker = BreakerConfig { threshold: 3, cooldown_ms: 30_000, probe_ms: 120_000 };
@@ -103,11 +105,8 @@ async fn world(
 }
 
 async fn work(worker: &Worker<Store, MemoryQueue, Listed, FixedClock>) -> usize {
-    let message = WarehouseSyncJob {
-        job_id: "sync-1".to_owned(),
-        organization: "org".to_owned(),
-        warehouse: "wh-1".to_owned(),
-    };
+    let message =
+        WarehouseSyncJob { job_id: "sync-1".to_owned(), organization: "org".to_owned(), warehouse: "wh-1".to_owned() };
     let body = serde_json::to_string(&message).unwrap();
     let event = serde_json::from_value(json!({ "Records": [{ "messageId": "m", "body": body }] })).unwrap();
     handle(worker, event).await.unwrap().batch_item_failures.len()

@@ -33,6 +33,17 @@ impl StoreError {
         Self::Unavailable(format!("gave up after {attempts} tries").into())
     }
 
+    /// The same error for another record that it concerns: its kind, and its causes as text.
+    pub fn again(&self) -> Self {
+        let cause = || with_causes(self).into();
+        match self {
+            Self::Unavailable(_) => Self::Unavailable(cause()),
+            Self::Unknown(_) => Self::Unknown(cause()),
+            Self::Refused(_) => Self::Refused(cause()),
+            Self::Corrupt { key, reason } => Self::Corrupt { key: key.clone(), reason: reason.clone() },
+        }
+    }
+
     /// Whether repeating the same write is the right answer.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unknown(_))

@@ -9,6 +9,7 @@ mod apply;
 mod breaker;
 mod bulk;
 mod callback;
+mod counters;
 mod create;
 mod error;
 mod feed;
@@ -19,6 +20,7 @@ mod operation;
 mod order_marketplace;
 mod policy;
 mod poll;
+mod poll_status;
 mod ports;
 mod request;
 mod reservation_store;
@@ -27,6 +29,8 @@ mod seal;
 mod settle_reservation;
 mod spill;
 mod sweep;
+mod switch;
+mod trigger;
 mod update;
 mod warehouses;
 
@@ -39,13 +43,14 @@ pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
 pub use callback::{Call, CallbackSender, InvalidTarget};
+pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
-pub use feed::{
-    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport, RepairStore, ScanPage,
-    changes_behind, head_of_feed, publish, repair, snapshot_offset,
-};
 pub use evenstock_domain::EventType;
+pub use feed::{
+    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
+    RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
+};
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use jobs::{
     JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
@@ -57,7 +62,8 @@ pub use order_marketplace::{
     Validation,
 };
 pub use policy::{PolicyChange, set_policy};
-pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll_status::{PollStatus, PollStatusStore};
 pub use ports::{
     Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,
     ListPosition, OperationClaim, OperationRecord, Outgoing, PollRun, PollStore, Queue, QueueDepth, QueueName,
@@ -71,10 +77,12 @@ pub use settle_reservation::{
     ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
+pub use switch::{SwitchStore, SyncSwitch, Turn};
+pub use trigger::{TriggerDeps, TriggerError, trigger_all, trigger_one};
+pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};
 pub use warehouses::{
     CentralSide, Conflict, ConflictChoice, ConflictPage, ConflictResolution, ConflictStore, CountDeps, CountOutcome,
     CountsApplied, KeyChange, ReconcilePlan, Resolve, ResolveResult, SliceEnd, WAREHOUSE_SOURCE, Warehouse,
     WarehouseCount, WarehouseFeed, WarehousePage, WarehouseRow, WarehouseSettings, WarehouseStockPage, WarehouseStore,
     WarehouseSyncJob, apply_counts, follow_conflict, reconcile, resolve_conflict, warehouse_source,
 };
-pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};

@@ -12,6 +12,7 @@ async fn fresh() -> Fresh {
 
 evenstock_app::store_contract!(fresh);
 evenstock_app::warehouse_contract!(fresh);
+evenstock_app::job_contract!(fresh);
 
 mod sealing {
     //! The contract of sealers on the one in memory.
@@ -28,4 +29,3 @@ mod sealing {
 
     evenstock_app::seal_contract!(fresh);
 }
-evenstock_app::job_contract!(fresh);

@@ -8,8 +8,8 @@
 //! every field of a payload has been checked. Nothing here reads a clock, an environment variable or a random source,
 //! and only the clients perform I/O.
 
-mod debezium;
 mod callbacks;
+mod debezium;
 mod fields;
 mod inbound;
 mod marketplace_a;
@@ -18,11 +18,11 @@ mod registry;
 mod secret;
 mod warehouse;
 
-pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
     TOLERANCE_SECONDS, Target,
 };
+pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
 pub use marketplace_b::{ClientError, InvalidBaseUrl, MarketplaceB};

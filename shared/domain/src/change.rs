@@ -95,8 +95,7 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CorruptEntry> {
     let location = LocationId::parse(get_name(&mut rest)?).map_err(|_| CorruptEntry)?;
     let source = Source::parse(get_name(&mut rest)?).map_err(|_| CorruptEntry)?;
     let version = get(&mut rest)?;
-    let [delta, quantity, reserved] =
-        [get_signed(&mut rest)?, get_signed(&mut rest)?, get_signed(&mut rest)?];
+    let [delta, quantity, reserved] = [get_signed(&mut rest)?, get_signed(&mut rest)?, get_signed(&mut rest)?];
     let at = Timestamp::from_millis(get_signed(&mut rest)?).map_err(|_| CorruptEntry)?;
     if !rest.is_empty() {
         return Err(CorruptEntry);

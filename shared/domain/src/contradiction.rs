@@ -67,8 +67,8 @@ pub fn contradiction(level: &StockLevel, event: &StockEvent, before: Option<i64>
         return None;
     };
     let counted = level.counted.as_ref();
-    let overtaken = counted
-        .is_some_and(|counted| (event.time, sequence, event.id) <= (counted.time, counted.sequence, counted.id));
+    let overtaken =
+        counted.is_some_and(|counted| (event.time, sequence, event.id) <= (counted.time, counted.sequence, counted.id));
     if overtaken || level.recent.iter().any(|entry| entry.id == event.id) {
         return None;
     }

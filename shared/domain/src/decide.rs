@@ -2,8 +2,8 @@
 
 use crate::observe::{contested, count, merge};
 use crate::{
-    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, EventId, Means, Past, Quantity, SOURCE_LEAD_MAX_MS, Source, StockEvent,
-    StockLevel, Timestamp,
+    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, EventId, Means, Past, Quantity, SOURCE_LEAD_MAX_MS, Source,
+    StockEvent, StockLevel, Timestamp,
 };
 
 /// What became of one event.

@@ -8,8 +8,8 @@
 
 mod blind;
 mod breaker;
-mod change;
 mod callback;
+mod change;
 mod codec;
 mod contradiction;
 mod decide;
@@ -28,24 +28,24 @@ mod time;
 
 pub use blind::BlindRequest;
 pub use breaker::{Admission, Breaker, BreakerConfig, ProbeToken};
-pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use callback::{
     Attempt, BODY_BYTES_MAX, Delivery, DeliveryId, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, Endpoint,
     EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS, Registered,
     Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription, Tried,
 };
+pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
 pub use contradiction::{ConflictPolicy, Contradiction, contradiction};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use feed::{
-    CEILING_STEP, ChangePage, FEED_CLOCK_MARGIN_MS, FEED_PAGE_BYTES_MAX, FEED_PAGE_CHANGES_MAX, FEED_PAGE_GRACE_MS, FeedEvent,
-    FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
+    CEILING_STEP, ChangePage, FEED_CLOCK_MARGIN_MS, FEED_PAGE_BYTES_MAX, FEED_PAGE_CHANGES_MAX, FEED_PAGE_GRACE_MS,
+    FeedEvent, FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
 };
-pub use job::{DRIFT_MAX, Drift, JOB_ERRORS_MAX, Job, JobCounters, JobKind, JobPart, JobReport, JobStatus};
 pub use ids::{
     EndpointId, InvalidId, JobId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId,
 };
+pub use job::{DRIFT_MAX, Drift, JOB_ERRORS_MAX, Job, JobCounters, JobKind, JobPart, JobReport, JobStatus};
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};

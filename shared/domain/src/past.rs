@@ -105,10 +105,9 @@ impl PageSearch {
 fn search_start(event: &StockEvent) -> Timestamp {
     let margin = match event.body {
         EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => OWN_CLOCK_MARGIN_MS,
-        EventBody::Delta(_)
-        | EventBody::Count { .. }
-        | EventBody::Contested { .. }
-        | EventBody::Merged { .. } => SEARCH_MARGIN_MS,
+        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Contested { .. } | EventBody::Merged { .. } => {
+            SEARCH_MARGIN_MS
+        }
     };
     event.looks_back_to().plus_millis(-margin)
 }

@@ -2,6 +2,11 @@
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 
+use crate::metrics::{Counter, count};
+
+/// How often a message is received before it goes to the dead letters: `maxReceiveCount` of every queue in the template.
+const RECEIVES_MAX: u32 = 5;
+
 /// A record without a message id. A partial answer could not name it, so the whole batch must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an SQS record has no message id")]
@@ -11,6 +16,8 @@ pub struct MissingMessageId;
 #[derive(Debug)]
 pub struct Batch {
     records: Vec<(String, String)>,
+    /// Whether a record is received for the last time.
+    last: Vec<bool>,
     failed: Vec<bool>,
 }
 
@@ -21,6 +28,11 @@ impl Batch {
     /// # Errors
     /// [`MissingMessageId`] when a record has none.
     pub fn new(event: SqsEvent) -> Result<Self, MissingMessageId> {
+        let last = event.records.iter().map(|record| {
+            let count = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+            count.unwrap_or(1) >= RECEIVES_MAX
+        });
+        let last = last.collect();
         let records: Vec<_> = event
             .records
             .into_iter()
@@ -30,7 +42,7 @@ impl Batch {
             })
             .collect::<Result<_, _>>()?;
         let failed = vec![false; records.len()];
-        Ok(Self { records, failed })
+        Ok(Self { records, last, failed })
     }
 
     /// Message ids and bodies, in order.
@@ -58,6 +70,8 @@ impl Batch {
     /// The answer that SQS expects: the failed records, and only those. Needs `ReportBatchItemFailures`.
     pub fn into_response(self) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
+        let dead = self.failed.iter().zip(&self.last).filter(|(failed, last)| **failed && **last).count();
+        count(Counter::DlqEvents, u64::try_from(dead).unwrap_or_default());
         for ((id, _), _) in self.records.into_iter().zip(self.failed).filter(|(_, failed)| *failed) {
             response.add_failure(id);
         }

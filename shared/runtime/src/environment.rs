@@ -13,6 +13,9 @@ const EVENT_ID_KEY_BYTES_MIN: usize = 16;
 /// either must still be recognized.
 const HISTORY_DAYS_MIN: u32 = 31;
 
+/// The fewest hours that the change feed is kept: as long as the table's stream may bring a change again.
+const FEED_RETENTION_HOURS_MIN: u32 = 24;
+
 /// A variable that is missing or holds what it must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -133,6 +136,16 @@ impl Environment {
         let (name, expected) = ("HISTORY_DAYS", "a whole number of days, at least 31");
         let days = self.parsed(name, expected, 400)?;
         if days < HISTORY_DAYS_MIN { Err(ConfigError::Invalid { name, expected }) } else { Ok(days) }
+    }
+
+    /// How long readers are given the changes of the feed, `FEED_RETENTION_HOURS`: 168 hours unless set, never under 24.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it is no number or too small.
+    pub fn feed_retention_hours(&self) -> Result<u32, ConfigError> {
+        let (name, expected) = ("FEED_RETENTION_HOURS", "a whole number of hours, at least 24");
+        let hours = self.parsed(name, expected, 168)?;
+        if hours < FEED_RETENTION_HOURS_MIN { Err(ConfigError::Invalid { name, expected }) } else { Ok(hours) }
     }
 }
 

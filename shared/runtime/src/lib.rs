@@ -7,6 +7,7 @@ mod batch;
 mod clock;
 mod environment;
 pub mod http;
+pub mod metrics;
 mod sealing;
 mod telemetry;
 
@@ -14,7 +15,7 @@ mod telemetry;
 pub mod testing;
 
 pub use batch::{Batch, MissingMessageId};
-pub use clock::{SystemClock, new_id};
+pub use clock::{SystemClock, id_of, new_id};
 pub use environment::{ConfigError, Environment};
 pub use sealing::random_bytes;
 pub use telemetry::{LogFormat, init_logs};

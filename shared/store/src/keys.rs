@@ -200,6 +200,11 @@ pub(crate) fn counters(function: &str) -> Key {
     Key { pk: COUNTERS.to_owned(), sk: format!("C#{}", escape(function)) }
 }
 
+/// The function whose counters have this sort key.
+pub(crate) fn parse_counters(sk: &str) -> Option<String> {
+    sk.strip_prefix("C#").map(unescape)
+}
+
 /// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
 pub(crate) fn feed(organization: &OrganizationId) -> String {
     format!("{}#F", escape(organization.as_str()))

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenstock_app::{StoreError, Stored};
 use evenstock_domain::{
-    Change, Entry, EventId, LevelKey, Past, Policy, Quantity, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel, Timestamp, Watermark,
-    changes_since, decode_entry, encode_entry,
+    Change, Entry, EventId, LevelKey, Past, Policy, Quantity, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel,
+    Timestamp, Watermark, changes_since, decode_entry, encode_entry,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

@@ -41,7 +41,7 @@ impl DynamoStore {
             levels.extend(self.read_batch(batch).await?);
         }
         // The batch comes back in any order; the index's order is the listing's.
-        levels.sort_by_key(|(key, _)| keys.iter().position(|listed| listed == key));
+        levels.sort_by_cached_key(|(key, _)| keys.iter().position(|listed| listed == key));
         let next = next.map(|key| ListPosition { sku: key.sku, location: key.location });
         Ok(ListPage { levels, next })
     }

@@ -6,11 +6,12 @@ use std::path::Path;
 use crate::yaml::{Template, binary_of, root};
 
 /// Calls that read variables by other names than their own.
-const READERS: [(&str, &[&str]); 6] = [
+const READERS: [(&str, &[&str]); 7] = [
     (".event_id_key()", &["EVENT_ID_KEY"]),
     (".history_days()", &["HISTORY_DAYS"]),
     (".default_organization()", &["DEFAULT_ORGANIZATION"]),
     ("RateLimits::from_environment", &["RATE_LIMIT_RPS", "RATE_LIMIT_BURST"]),
+    (".kms_sealer(", &["SEAL_KEY_ARN", "SEAL_KEY_ID"]),
     (".optional(\"LOG_LEVEL\")", &[]),
     (".optional(\"STAGE\")", &[]),
 ];

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::sqs::SqsEvent;
-use axum::Router;
 use axum::Extension;
+use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, Outgoing, Queue, QueueName, Scope, StoreError, with_causes};
+use evenstock_app::{ApiKey, Outgoing, Queue, QueueName, RecentPages, Scope, StoreError, with_causes};
 use evenstock_channels::{HttpWarehouses, SystemLookup, WarehouseClientError};
-use evenstock_domain::{BreakerConfig, Guard, OrganizationId};
+use evenstock_domain::{BreakerConfig, FeedLimits, Guard, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, Caller, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
@@ -31,7 +31,7 @@ const WAREHOUSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
-type Publisher = evenstock_change_publisher::Publisher<DynamoStore, SystemClock>;
+type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
 type WarehouseEvents = evenstock_warehouse_events::WarehouseEvents<DynamoStore, LocalQueues, SystemClock>;
 type WarehouseWorker =
     evenstock_warehouse_worker::Worker<DynamoStore, LocalQueues, HttpWarehouses<KeyringSealer>, SystemClock>;
@@ -51,6 +51,7 @@ pub(crate) struct Functions {
     webhook: Router,
     inventory_api: Router,
     sync_api: Router,
+    replication_api: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -107,7 +108,8 @@ impl Functions {
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
         let connections = evenstock_webhook::connections(environment)?;
-        let intake = evenstock_webhook::Intake { queue: queues.clone(), connections };
+        let intake = Arc::new(evenstock_webhook::Intake { queue: queues.clone(), connections });
+        let deep = evenstock_webhook::load_shed_queue_max(environment)?;
         let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
         let inventory = evenstock_inventory_api::Inventory {
             store: Arc::clone(&store),
@@ -115,56 +117,46 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        // One process stands in for all functions, and so do its counters.
+        evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
+        let replication = evenstock_replication_api::Replication {
+            store: Arc::clone(&store),
+            clock: SystemClock,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+            watch: evenstock_replication_api::Watch::default(),
+        };
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
             queue: queues.clone(),
             polled: marketplace.as_ref().map(|(_, plan)| plan.organization.clone()),
-        };
-        let guard = Guard { allow_private: true };
-        let warehouses = evenstock_sync_api::Warehouses {
-            store: Arc::clone(&store),
-            queue: queues.clone(),
-            sealer: environment.keyring_sealer()?,
-            clock: SystemClock,
-            ids: ids.clone(),
+            settings: evenstock_sync_api::Settings::from_environment(environment)?,
             cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
-            guard,
-            default_endpoint: environment.optional("WAREHOUSE_API_ENDPOINT").map(str::to_owned),
         };
-        let warehouse_routes = evenstock_sync_api::warehouse_routes(Arc::new(warehouses), &access);
+        let warehouse_routes = warehouse_routes(environment, &store, queues, &access)?;
         let store = store.as_ref().clone();
-        let warehouse_worker = evenstock_warehouse_worker::Worker {
-            store: store.clone(),
-            queue: queues.clone(),
-            feed: HttpWarehouses::new(guard, SystemLookup, WAREHOUSE_TIMEOUT, environment.keyring_sealer()?)?,
-            clock: SystemClock,
-            ids: ids.clone(),
-            breaker: BreakerConfig {
-                threshold: environment.parsed("BREAKER_THRESHOLD", "a whole number", 3)?,
-                cooldown_ms: i64::from(environment.parsed::<u32>("BREAKER_COOLDOWN_MS", "milliseconds", 900_000)?),
-                probe_ms: 120_000,
-            },
-        };
-        let warehouse_events = WarehouseEvents {
-            store: store.clone(),
-            queue: queues.clone(),
-            clock: SystemClock,
-            ids: ids.clone(),
-        };
+        let (warehouse_events, warehouse_worker) = warehouse_workers(environment, &store, queues)?;
         Ok(Self {
             warehouse_events: Arc::new(warehouse_events),
             warehouse_worker: Arc::new(warehouse_worker),
             queues: queues.clone(),
-            webhook: evenstock_webhook::routes(Arc::new(intake)),
+            webhook: evenstock_webhook::shedding(evenstock_webhook::routes(Arc::clone(&intake)), &intake, deep),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access).merge(warehouse_routes),
+            replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
                 ids: ids.clone(),
             }),
-            publisher: Arc::new(Publisher { store: store.clone(), clock: SystemClock, ids: ids.clone() }),
+            publisher: Arc::new(Publisher {
+                store: store.clone(),
+                queue: queues.clone(),
+                clock: SystemClock,
+                ids: ids.clone(),
+                limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
+                recent: RecentPages::default(),
+            }),
             scheduler: Arc::new(Scheduler { store: store.clone(), clock: SystemClock, ids }),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
             access,
@@ -177,6 +169,7 @@ impl Functions {
             "WebhookFunction" => Ok(self.webhook.clone()),
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
+            "ReplicationApiFunction" => Ok(self.replication_api.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }
@@ -244,6 +237,10 @@ impl Functions {
                 let scheduler = Arc::clone(&self.scheduler);
                 Ok(Arc::new(move || handle_due(Arc::clone(&scheduler)).boxed()))
             }
+            "ChangePublisherFunction" => {
+                let publisher = Arc::clone(&self.publisher);
+                Ok(Arc::new(move || repair_feeds(Arc::clone(&publisher)).boxed()))
+            }
             _ => Err(unserved(function, "Schedule")),
         }
     }
@@ -282,9 +279,48 @@ async fn handle_stock(
     Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 
-async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, String> {
-    let response = evenstock_poller::handle(&polls, json!(event)).await.map_err(|error| with_causes(&error))?;
-    Ok(failures(&response))
+/// The endpoints of warehouses. This machine's own addresses are allowed: its warehouses run there too.
+fn warehouse_routes(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    queues: &LocalQueues,
+    access: &AccessControl,
+) -> Result<Router, WiringError> {
+    let warehouses = evenstock_sync_api::Warehouses {
+        store: Arc::clone(store),
+        queue: queues.clone(),
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        ids: environment.event_id_key()?,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+        guard: Guard { allow_private: true },
+        default_endpoint: environment.optional("WAREHOUSE_API_ENDPOINT").map(str::to_owned),
+    };
+    Ok(evenstock_sync_api::warehouse_routes(Arc::new(warehouses), access))
+}
+
+fn warehouse_workers(
+    environment: &Environment,
+    store: &DynamoStore,
+    queues: &LocalQueues,
+) -> Result<(WarehouseEvents, WarehouseWorker), WiringError> {
+    let guard = Guard { allow_private: true };
+    let ids = environment.event_id_key()?;
+    let breaker = BreakerConfig {
+        threshold: environment.parsed("BREAKER_THRESHOLD", "a whole number", 3)?,
+        cooldown_ms: i64::from(environment.parsed::<u32>("BREAKER_COOLDOWN_MS", "milliseconds", 900_000)?),
+        probe_ms: 120_000,
+    };
+    let worker = WarehouseWorker {
+        store: store.clone(),
+        queue: queues.clone(),
+        feed: HttpWarehouses::new(guard, SystemLookup, WAREHOUSE_TIMEOUT, environment.keyring_sealer()?)?,
+        clock: SystemClock,
+        ids: ids.clone(),
+        breaker,
+    };
+    let events = WarehouseEvents { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids };
+    Ok((events, worker))
 }
 
 /// The names of the messages that an answer says have failed.
@@ -304,8 +340,15 @@ async fn handle_warehouse_sync(worker: Arc<WarehouseWorker>, event: SqsEvent) ->
     Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 
+async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let response = evenstock_poller::handle(&polls, json!(event)).await.map_err(|error| with_causes(&error))?;
+    let failures = response.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
+    let id = |failure: &Value| failure.get("itemIdentifier").and_then(Value::as_str).map(str::to_owned);
+    Ok(failures.iter().filter_map(id).collect())
+}
+
 async fn publish(publisher: Arc<Publisher>, event: Event) -> Vec<String> {
-    let failures = evenstock_change_publisher::handle(&publisher, event).await.batch_item_failures;
+    let failures = evenstock_change_publisher::handle_records(&publisher, event).await.batch_item_failures;
     failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
 }
 
@@ -316,6 +359,10 @@ fn scheduled() -> Value {
 
 async fn handle_due(scheduler: Arc<Scheduler>) -> Result<Value, String> {
     evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error))
+}
+
+async fn repair_feeds(publisher: Arc<Publisher>) -> Result<Value, String> {
+    evenstock_change_publisher::repair_feeds(&publisher).await.map_err(|error| with_causes(&error))
 }
 
 async fn handle_tick(polls: Arc<Polls>) -> Result<Value, String> {

@@ -83,6 +83,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         ("MARKETPLACE_A_SECRET", "secret".to_owned()),
         ("MARKETPLACE_B_API_KEY", "test-key".to_owned()),
         ("EVENT_ID_KEY", event_id_key),
+        ("SCHEDULE_STEP_SECONDS", "1".to_owned()),
         ("SEAL_KEYS", seal_keys),
     ]);
 
@@ -251,7 +252,12 @@ fn method_filter(method: &str) -> Option<MethodFilter> {
 
 /// In AWS a schedule ticks each minute at most. Here a shorter interval is honoured.
 fn tick_seconds(function: &str, template: u64, environment: &Environment) -> u64 {
-    let name = if function == "SchedulerFunction" { "SWEEP_INTERVAL_SECONDS" } else { "POLL_INTERVAL_SECONDS" };
+    let name = match function {
+        "SchedulerFunction" => "SWEEP_INTERVAL_SECONDS",
+        // It looks each second whether it is time, because its interval can be changed while it runs.
+        "PollerFunction" => return 1,
+        _ => return template,
+    };
     let interval = environment.parsed(name, "seconds", template).unwrap_or(template);
     template.min(interval).max(1)
 }

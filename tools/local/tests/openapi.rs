@@ -14,6 +14,7 @@ const FUNCTIONS: &[(&str, fn() -> OpenApi)] = &[
     ("WebhookFunction", evenstock_webhook::openapi),
     ("InventoryApiFunction", evenstock_inventory_api::openapi),
     ("SyncApiFunction", evenstock_sync_api::openapi),
+    ("ReplicationApiFunction", evenstock_replication_api::openapi),
 ];
 
 /// Set, it makes the test write the document.

@@ -54,7 +54,9 @@ async fn batch_is_applied_around_its_poison_and_each_letter_says_why() {
     let letters = letters(&function);
     let told: Vec<_> = letters
         .iter()
-        .map(|letter| (letter["deadLetter"]["offset"].as_i64().unwrap(), letter["deadLetter"]["reason"].as_str().unwrap()))
+        .map(|letter| {
+            (letter["deadLetter"]["offset"].as_i64().unwrap(), letter["deadLetter"]["reason"].as_str().unwrap())
+        })
         .collect();
     let expected = [
         (1, "after.quantity: must not be negative"),
@@ -64,8 +66,14 @@ async fn batch_is_applied_around_its_poison_and_each_letter_says_why() {
     ];
     assert_eq!(told, expected);
     let first = &letters[0]["deadLetter"];
-    assert_eq!((&first["topic"], &first["partition"], &first["attempts"]), (&json!("warehouse.public.stock"), &json!(0), &json!(1)));
-    assert_eq!((&first["firstAt"], &first["lastAt"]), (&json!("2026-11-20T08:00:30.000Z"), &json!("2026-11-20T08:00:30.000Z")));
+    assert_eq!(
+        (&first["topic"], &first["partition"], &first["attempts"]),
+        (&json!("warehouse.public.stock"), &json!(0), &json!(1))
+    );
+    assert_eq!(
+        (&first["firstAt"], &first["lastAt"]),
+        (&json!("2026-11-20T08:00:30.000Z"), &json!("2026-11-20T08:00:30.000Z"))
+    );
     assert_eq!(letters[0]["record"], json!(records[1].to_string()));
 }
 

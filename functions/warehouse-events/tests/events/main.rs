@@ -12,7 +12,9 @@ mod queue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
-use evenstock_app::{Clock, Conflict, ConflictStore, KeyChange, QueueName, StockStore, WarehouseSettings, WarehouseStore};
+use evenstock_app::{
+    Clock, Conflict, ConflictStore, KeyChange, QueueName, StockStore, WarehouseSettings, WarehouseStore,
+};
 use evenstock_domain::{ConflictPolicy, EventIdKey, LevelKey, LocationId, OrganizationId, Sku, Timestamp};
 use evenstock_warehouse_events::WarehouseEvents;
 use serde_json::{Value, json};

@@ -16,8 +16,7 @@ async fn work(function: &Function, bodies: &[String]) -> Vec<Value> {
 #[tokio::test]
 async fn messages_in_any_order_of_one_batch_make_no_conflict() {
     let function = function(|_| Fault::None).await;
-    let mut bodies: Vec<_> =
-        (1..=9).map(|n| change("A", "wh-1", n, (n > 1).then_some(n - 1), n).to_string()).collect();
+    let mut bodies: Vec<_> = (1..=9).map(|n| change("A", "wh-1", n, (n > 1).then_some(n - 1), n).to_string()).collect();
     bodies.reverse();
     assert_eq!(work(&function, &bodies).await, [Value::Null; 0]);
     assert_eq!(units(&function, "demo", "A", "wh-1").await, Some((9, 9)));

@@ -81,4 +81,3 @@ pub trait RepairStore: Send + Sync {
         pass: &RepairPass,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
-

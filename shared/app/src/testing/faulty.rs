@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use evenstock_domain::{
-    BlindRequest, ChangePage, FeedMarker, FeedTail, LevelKey, LocationId, OrganizationId, Page, Reservation, ReservationId, Sku, StockLevel, Timestamp,
+    BlindRequest, ChangePage, FeedMarker, FeedTail, LevelKey, LocationId, OrganizationId, Page, Reservation,
+    ReservationId, Sku, StockLevel, Timestamp,
 };
 
 use crate::{
-    Appended, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, FeedStore, IdempotencyStore, ListPage, ListPosition,
-    OperationClaim, OperationRecord, ReservationStore, ReservationWrite, StockStore, StoreError, Stored,
+    Appended, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, FeedStore, IdempotencyStore, ListPage,
+    ListPosition, OperationClaim, OperationRecord, ReservationStore, ReservationWrite, StockStore, StoreError, Stored,
     StoredReservation,
 };
 

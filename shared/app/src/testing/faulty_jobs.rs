@@ -1,9 +1,14 @@
-//! Jobs and breakers under faults.
+//! Faults of the stores of jobs, switches and counters, and of what is only looked at.
 
-use evenstock_domain::{Breaker, Job, JobId, JobKind, OrganizationId, Source};
+use std::collections::BTreeMap;
+
+use evenstock_domain::{Breaker, Job, JobId, JobKind, OrganizationId, Source, Timestamp};
 
 use super::FaultyStore;
-use crate::{BreakerStore, JobPage, JobStore, JobWrite, StoreError, StoredJob};
+use crate::{
+    BreakerStore, CounterStore, Counts, JobPage, JobStore, JobWrite, PollStatus, PollStatusStore, StoreError,
+    StoreProbe, StoredJob, SwitchStore, SyncSwitch,
+};
 
 impl<S: JobStore> JobStore for FaultyStore<S> {
     async fn load_job(&self, organization: &OrganizationId, id: &JobId) -> Result<Option<StoredJob>, StoreError> {
@@ -37,6 +42,40 @@ impl<S: JobStore> JobStore for FaultyStore<S> {
     }
 }
 
+impl<S: SwitchStore> SwitchStore for FaultyStore<S> {
+    async fn load_switch(&self, organization: &OrganizationId) -> Result<SyncSwitch, StoreError> {
+        self.call("load_switch", self.inner.load_switch(organization)).await
+    }
+
+    async fn set_switch(
+        &self,
+        organization: &OrganizationId,
+        on: bool,
+        interval_ms: Option<i64>,
+        now: Timestamp,
+    ) -> Result<SyncSwitch, StoreError> {
+        self.call("set_switch", self.inner.set_switch(organization, on, interval_ms, now)).await
+    }
+
+    async fn mark_run(&self, organization: &OrganizationId, now: Timestamp) -> Result<(), StoreError> {
+        self.call("mark_run", self.inner.mark_run(organization, now)).await
+    }
+}
+
+impl<S: CounterStore> CounterStore for FaultyStore<S> {
+    async fn add_counts(&self, function: &str, token: &str, counts: &Counts) -> Result<(), StoreError> {
+        self.call("add_counts", self.inner.add_counts(function, token, counts)).await
+    }
+
+    async fn all_counts(&self) -> Result<BTreeMap<String, Counts>, StoreError> {
+        self.call("all_counts", self.inner.all_counts()).await
+    }
+
+    async fn reset_counts(&self) -> Result<(), StoreError> {
+        self.call("reset_counts", self.inner.reset_counts()).await
+    }
+}
+
 impl<S: BreakerStore> BreakerStore for FaultyStore<S> {
     async fn load_breaker(&self, name: &Source) -> Result<(Option<u64>, Breaker), StoreError> {
         self.call("load_breaker", self.inner.load_breaker(name)).await
@@ -44,5 +83,17 @@ impl<S: BreakerStore> BreakerStore for FaultyStore<S> {
 
     async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {
         self.call("save_breaker", self.inner.save_breaker(name, expected, breaker)).await
+    }
+}
+
+impl<S: PollStatusStore> PollStatusStore for FaultyStore<S> {
+    async fn poll_status(&self, source: &Source) -> Result<PollStatus, StoreError> {
+        self.call("poll_status", self.inner.poll_status(source)).await
+    }
+}
+
+impl<S: StoreProbe> StoreProbe for FaultyStore<S> {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.call("ping", self.inner.ping()).await
     }
 }

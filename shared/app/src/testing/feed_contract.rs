@@ -90,7 +90,9 @@ pub async fn feed_pages_of_the_greatest_size_read_back_whole<S: FeedStore>(store
     let deps = FeedDeps { store, clock: &clock, limits: &limits, recent: &recent };
     assert_eq!(publish(deps, &us, &candidates).await.unwrap(), (1..=2500).collect::<Vec<_>>());
     let pages = store.feed_back(&us, u64::MAX / 4, 500).await.unwrap();
-    let size = |page: &ChangePage| -> usize { page.changes.iter().map(|one| evenstock_domain::encode_change(one).len()).sum() };
+    let size = |page: &ChangePage| -> usize {
+        page.changes.iter().map(|one| evenstock_domain::encode_change(one).len()).sum()
+    };
     assert!(pages.iter().all(|page| size(page) <= FEED_PAGE_BYTES_MAX));
     assert!(pages[1..].iter().all(|page| size(page) > FEED_PAGE_BYTES_MAX - 500), "and they are filled");
     let again = publish(FeedDeps { recent: &RecentPages::default(), ..deps }, &us, &candidates).await.unwrap();
@@ -107,9 +109,8 @@ pub async fn feeds_of_organizations_are_apart<S: FeedStore>(store: &S) {
     let (clock, limits, recent) = (FixedClock::at(at(0)), FeedLimits::keeping_hours(168), RecentPages::default());
     let deps = FeedDeps { store, clock: &clock, limits: &limits, recent: &recent };
     for (place, name) in names.iter().enumerate() {
-        let candidates: Vec<_> = (0..=place)
-            .map(|n| Candidate { change: change(&format!("{name}-{n}"), 1), recorded_at: at(0) })
-            .collect();
+        let candidates: Vec<_> =
+            (0..=place).map(|n| Candidate { change: change(&format!("{name}-{n}"), 1), recorded_at: at(0) }).collect();
         publish(deps, name, &candidates).await.unwrap();
     }
     for (place, name) in names.iter().enumerate() {
@@ -128,11 +129,8 @@ pub async fn marker_is_written_over_what_was_read<S: FeedStore>(store: &S) {
     assert!(!store.mark_feed(&us, Some(&first), &first).await.unwrap(), "there is none");
     assert!(store.mark_feed(&us, None, &first).await.unwrap());
     assert!(!store.mark_feed(&us, None, &first).await.unwrap(), "there is one");
-    let others = [
-        FeedMarker { start: 2, ..first },
-        FeedMarker { ceiling: 11, ..first },
-        FeedMarker { set_at: at(1), ..first },
-    ];
+    let others =
+        [FeedMarker { start: 2, ..first }, FeedMarker { ceiling: 11, ..first }, FeedMarker { set_at: at(1), ..first }];
     for other in others {
         assert!(!store.mark_feed(&us, Some(&other), &other).await.unwrap());
     }
@@ -151,9 +149,12 @@ pub async fn sixty_four_publishers_number_each_change_once<S: FeedStore>(store: 
         .map(|n| (n..n + 8).map(|v| Candidate { change: change("a", v + 1), recorded_at: at(0) }).collect())
         .collect();
     let recents: Vec<_> = (0..64).map(|_| RecentPages::default()).collect();
-    let all = join_all(batches.iter().zip(&recents).map(|(batch, recent)| {
-        publish(FeedDeps { store, clock: &clock, limits: &limits, recent }, &us, batch)
-    }))
+    let all = join_all(
+        batches
+            .iter()
+            .zip(&recents)
+            .map(|(batch, recent)| publish(FeedDeps { store, clock: &clock, limits: &limits, recent }, &us, batch)),
+    )
     .await;
     let mut told = BTreeSet::new();
     for (batch, seqs) in batches.iter().zip(all) {

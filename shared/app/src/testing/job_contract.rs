@@ -1,4 +1,4 @@
-//! The contract of the store of jobs.
+//! The contract of the stores of jobs, switches and counters.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -7,12 +7,18 @@
     reason = "these functions are test bodies"
 )]
 
-use evenstock_domain::{Drift, Job, JobCounters, JobId, JobKind, JobPart, JobReport, JobStatus, OrganizationId, Sku};
+use evenstock_domain::{
+    Drift, Job, JobCounters, JobId, JobKind, JobPart, JobReport, JobStatus, OrganizationId, Sku, Source,
+};
 use futures::future::join_all;
 
 use super::contract::at;
-use crate::testing::FixedClock;
-use crate::{Clock, JobStore, JobWrite, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job};
+use crate::testing::{FixedClock, MemoryQueue};
+use crate::{
+    Clock, CounterStore, Counts, JobStore, JobWrite, PollStatus, PollStatusStore, PollStore, Queue, QueueName,
+    StoredJob, SwitchStore, SyncSwitch, TriggerDeps, advance_job, begin_job, finish_job, finish_part, start_job,
+    trigger_all,
+};
 
 /// Runs the contract of jobs on the stores that `$make` makes.
 #[macro_export]
@@ -22,7 +28,8 @@ macro_rules! job_contract {
             job_reads_back_whole, job_is_written_under_its_rev, jobs_page_through_newest_first,
             one_of_many_jobs_of_a_place_runs, place_whose_starter_died_gives_its_job,
             abandoned_job_makes_room_and_tells_its_parent, checkpoint_and_counters_move_together,
-            whole_ends_with_its_parts
+            whole_ends_with_its_parts, trigger_queues_each_part_once_and_heals,
+            switch_keeps_what_was_said_last, counters_add_up_by_function, poll_shows_how_far_it_came
         );
     };
     (@each $make:path, $($name:ident),+) => {
@@ -216,4 +223,78 @@ pub async fn whole_ends_with_its_parts<S: JobStore>(store: &S) {
     finish_part(store, &clock, &organization, &whole.id, &id("sync-1"), &JobReport::default(), None).await.unwrap();
     let ended = stored(store, "sync-0").await.job;
     assert_eq!((ended.status, ended.finished_at), (JobStatus::Completed, Some(clock.now())));
+}
+
+pub async fn trigger_queues_each_part_once_and_heals<S: JobStore>(store: &S) {
+    let (clock, queue) = (FixedClock::at(at(0)), MemoryQueue::default());
+    let deps = TriggerDeps { store, queue: &queue, clock: &clock };
+    let parts = |names: [&str; 2]| {
+        let part =
+            |(name, subject): (&str, &str)| JobPart { id: id(name), kind: JobKind::Poll, subject: subject.into() };
+        names.into_iter().zip(["b/1", "b/2"]).map(part).collect()
+    };
+    queue.set_down(true);
+    trigger_all(deps, &organization(), id("sync-0"), parts(["sync-1", "sync-2"])).await.unwrap_err();
+    queue.set_down(false);
+    // Somebody else asks, is given the job that was broken off, and sets going what it left.
+    let second = trigger_all(deps, &organization(), id("sync-5"), parts(["sync-6", "sync-7"])).await.unwrap();
+    assert_eq!((second.job.id, second.new), (id("sync-0"), false));
+    assert_eq!(queue.depth(QueueName::PollJobs).await.unwrap().waiting, 2);
+    begin_job(store, &clock, &organization(), &id("sync-1")).await.unwrap();
+    trigger_all(deps, &organization(), id("sync-8"), parts(["sync-6", "sync-7"])).await.unwrap();
+    assert_eq!(
+        queue.depth(QueueName::PollJobs).await.unwrap().waiting,
+        3,
+        "only what nobody has begun is queued again"
+    );
+    finish_job(store, &clock, &organization(), &id("sync-1"), &applied(1), None).await.unwrap();
+    finish_job(store, &clock, &organization(), &id("sync-2"), &applied(2), None).await.unwrap();
+    let ended = stored(store, "sync-0").await.job;
+    assert_eq!((ended.status, ended.report.counters.applied), (JobStatus::Completed, 3));
+    let none = trigger_all(deps, &organization(), id("sync-9"), Vec::new()).await.unwrap();
+    assert!(none.new);
+    assert_eq!(stored(store, "sync-9").await.job.status, JobStatus::Completed, "nothing to do is done at once");
+}
+
+pub async fn switch_keeps_what_was_said_last<S: SwitchStore>(store: &S) {
+    let organization = organization();
+    assert_eq!(store.load_switch(&organization).await.unwrap(), SyncSwitch::default());
+    store.mark_run(&organization, at(5)).await.unwrap();
+    store.mark_run(&organization, at(4)).await.unwrap();
+    let on = store.set_switch(&organization, true, Some(15_000), at(10)).await.unwrap();
+    let expected =
+        SyncSwitch { on: true, interval_ms: Some(15_000), changed_at: Some(at(10)), last_run_at: Some(at(5)) };
+    assert_eq!(on, expected);
+    let off = store.set_switch(&organization, false, None, at(20)).await.unwrap();
+    assert_eq!(off, SyncSwitch { on: false, changed_at: Some(at(20)), ..on });
+    assert_eq!(store.set_switch(&organization, true, Some(1000), at(19)).await.unwrap(), off, "it was said before");
+    store.mark_run(&organization, at(30)).await.unwrap();
+    let now = store.load_switch(&organization).await.unwrap();
+    assert_eq!(now, SyncSwitch { last_run_at: Some(at(30)), ..off });
+}
+
+pub async fn counters_add_up_by_function<S: CounterStore>(store: &S) {
+    let counts = |counts: &[(&str, u64)]| counts.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect::<Counts>();
+    let first = counts(&[("requests", 3), ("route GET /inventory/{id}", 1)]);
+    for token in ["a", "a", "b"] {
+        store.add_counts("inventory-api", token, &first).await.unwrap();
+    }
+    store.add_counts("webhook", "a", &counts(&[("requests", 1)])).await.unwrap();
+    let all = store.all_counts().await.unwrap();
+    let expected = counts(&[("requests", 6), ("route GET /inventory/{id}", 2)]);
+    assert_eq!((all.len(), all.get("inventory-api")), (2, Some(&expected)));
+    store.reset_counts().await.unwrap();
+    assert_eq!(store.all_counts().await.unwrap().values().flat_map(Counts::values).sum::<u64>(), 0);
+    store.add_counts("webhook", "a", &counts(&[("requests", 2)])).await.unwrap();
+    assert_eq!(store.all_counts().await.unwrap().get("webhook"), Some(&counts(&[("requests", 2)])));
+}
+
+pub async fn poll_shows_how_far_it_came<S: PollStore + PollStatusStore>(store: &S) {
+    let source = Source::parse("marketplace-b/default").unwrap();
+    assert_eq!(store.poll_status(&source).await.unwrap(), PollStatus::default());
+    store.begin_run(&source, "job", at(0), at(100), false).await.unwrap();
+    store.advance(&source, at(50)).await.unwrap();
+    store.defer(&source, at(70)).await.unwrap();
+    let status = PollStatus { runs: 1, cursor: Some(at(50)), due: Some(at(100)), not_before: Some(at(70)) };
+    assert_eq!(store.poll_status(&source).await.unwrap(), status);
 }

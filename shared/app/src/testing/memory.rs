@@ -9,9 +9,10 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation, IdempotencyStore,
-    KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStore, ReservationStore,
-    ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation, Warehouse,
+    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
+    IdempotencyStore, KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
+    PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored,
+    StoredReservation, Warehouse,
 };
 
 #[derive(Debug, Default)]
@@ -339,6 +340,18 @@ impl PollStore for MemoryStore {
         let poll = state.polls.entry(source.clone()).or_default();
         poll.not_before = poll.not_before.max(until);
         Ok(())
+    }
+}
+
+impl PollStatusStore for MemoryStore {
+    async fn poll_status(&self, source: &Source) -> Result<PollStatus, StoreError> {
+        let known = |time: Timestamp| (time > Timestamp::EPOCH).then_some(time);
+        Ok(self.state().polls.get(source).map_or_else(PollStatus::default, |poll| PollStatus {
+            runs: poll.runs,
+            cursor: poll.cursor,
+            due: known(poll.due),
+            not_before: known(poll.not_before),
+        }))
     }
 }
 

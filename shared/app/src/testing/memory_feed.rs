@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenstock_domain::{
-    ChangePage, FEED_PAGE_GRACE_MS, FeedMarker, FeedTail, LevelKey, OrganizationId, Timestamp,
-};
+use evenstock_domain::{ChangePage, FEED_PAGE_GRACE_MS, FeedMarker, FeedTail, LevelKey, OrganizationId, Timestamp};
 
 use super::MemoryStore;
 use crate::{FeedStore, LevelScan, RepairPass, RepairStore, ScanPage, StoreError};

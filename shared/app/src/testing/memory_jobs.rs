@@ -1,17 +1,19 @@
-//! Jobs in memory.
+//! Jobs, switches and counters in memory.
 
 use std::collections::BTreeMap;
 
-use evenstock_domain::{Job, JobId, JobKind, OrganizationId};
+use evenstock_domain::{Job, JobId, JobKind, OrganizationId, Timestamp};
 
 use super::MemoryStore;
-use crate::{JobPage, JobStore, JobWrite, StoreError, StoredJob};
+use crate::{CounterStore, Counts, JobPage, JobStore, JobWrite, StoreError, StoredJob, SwitchStore, SyncSwitch};
 
 /// The part of the memory that holds jobs.
 #[derive(Debug, Default)]
 pub(super) struct JobState {
     jobs: BTreeMap<(OrganizationId, JobId), StoredJob>,
     places: BTreeMap<(OrganizationId, JobKind, String), Job>,
+    switches: BTreeMap<OrganizationId, SyncSwitch>,
+    counters: BTreeMap<String, (String, Counts)>,
 }
 
 impl JobStore for MemoryStore {
@@ -63,5 +65,58 @@ impl JobStore for MemoryStore {
         }
         state.jobs.places.insert(place, job.clone());
         Ok(true)
+    }
+}
+
+impl SwitchStore for MemoryStore {
+    async fn load_switch(&self, organization: &OrganizationId) -> Result<SyncSwitch, StoreError> {
+        Ok(self.state().jobs.switches.get(organization).copied().unwrap_or_default())
+    }
+
+    async fn set_switch(
+        &self,
+        organization: &OrganizationId,
+        on: bool,
+        interval_ms: Option<i64>,
+        now: Timestamp,
+    ) -> Result<SyncSwitch, StoreError> {
+        let mut state = self.state();
+        let switch = state.jobs.switches.entry(organization.clone()).or_default();
+        if switch.changed_at.is_none_or(|changed_at| changed_at <= now) {
+            let interval_ms = interval_ms.or(switch.interval_ms);
+            *switch = SyncSwitch { on, interval_ms, changed_at: Some(now), ..*switch };
+        }
+        Ok(*switch)
+    }
+
+    async fn mark_run(&self, organization: &OrganizationId, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let switch = state.jobs.switches.entry(organization.clone()).or_default();
+        switch.last_run_at = switch.last_run_at.max(Some(now));
+        Ok(())
+    }
+}
+
+impl CounterStore for MemoryStore {
+    async fn add_counts(&self, function: &str, token: &str, counts: &Counts) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let (last, sums) = state.jobs.counters.entry(function.to_owned()).or_default();
+        if last != token {
+            token.clone_into(last);
+            for (name, count) in counts {
+                *sums.entry(name.clone()).or_default() += count;
+            }
+        }
+        Ok(())
+    }
+
+    async fn all_counts(&self) -> Result<BTreeMap<String, Counts>, StoreError> {
+        let state = self.state();
+        Ok(state.jobs.counters.iter().map(|(name, (_, counts))| (name.clone(), counts.clone())).collect())
+    }
+
+    async fn reset_counts(&self) -> Result<(), StoreError> {
+        self.state().jobs.counters.clear();
+        Ok(())
     }
 }

@@ -152,11 +152,7 @@ async fn sell<S: StockStore>(store: &S, name: &str, millis: i64, units: i64) {
 /// Our own word on what is available.
 async fn set<S: StockStore>(store: &S, name: &str, millis: i64, units: i64) {
     let clock = FixedClock::at(at(60_000));
-    let body = EventBody::Count {
-        quantity: Quantity::new(units).unwrap(),
-        means: Means::Available,
-        sequence: 0,
-    };
+    let body = EventBody::Count { quantity: Quantity::new(units).unwrap(), means: Means::Available, sequence: 0 };
     let event = StockEvent { source: Source::api(), ..event(name, millis, body) };
     let done = apply_group(store, &clock, &level_key(), &[event]).await;
     assert_eq!(done.outcomes, [Outcome::Applied]);
@@ -201,7 +197,11 @@ pub async fn conflict_is_decided_by_the_policy<S: StockStore + ConflictStore>(st
     assert_eq!(applied(store, central, &[count(95, Some(6), 5)]).await, [CountOutcome::Conflict]);
     assert_eq!((level(store).await.available, level(store).await.version), (4, version), "ours stays");
     assert_eq!(applied(store, central, &[count(95, Some(6), 5)]).await, [CountOutcome::Unchanged]);
-    assert_eq!(applied(store, central, &[count(120, Some(5), 3)]).await, [CountOutcome::Applied], "it goes on from there");
+    assert_eq!(
+        applied(store, central, &[count(120, Some(5), 3)]).await,
+        [CountOutcome::Applied],
+        "it goes on from there"
+    );
     assert_eq!(level(store).await.available, 3);
 
     let found = all_conflicts(store, None).await;

@@ -6,8 +6,8 @@
 use core::future::Future;
 
 use evenstock_domain::{
-    ActorCode, Admission, BreakerConfig, Drift, EntryKind, EventBody, Job, JobCounters, JobReport, LevelKey, LocationId,
-    Means, Outcome, Past, ProbeToken, Quantity, Sku, Source, StockEvent, StockLevel, Timestamp,
+    ActorCode, Admission, BreakerConfig, Drift, EntryKind, EventBody, Job, JobCounters, JobReport, LevelKey,
+    LocationId, Means, Outcome, Past, ProbeToken, Quantity, Sku, Source, StockEvent, StockLevel, Timestamp,
 };
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -241,9 +241,10 @@ async fn unnamed_page<S: StockStore, C: Clock>(
     let event = event_of(deps, &format!("{}/unnamed", named(job)), begun(job));
     let is_left = |level: &StockLevel| {
         // Those that this job has emptied already, before a crash, still have to be counted.
-        level.counted.as_ref().is_some_and(|counted| {
-            counted.id == event.id || counted.quantity != 0 && counted.time < event.time
-        })
+        level
+            .counted
+            .as_ref()
+            .is_some_and(|counted| counted.id == event.id || counted.quantity != 0 && counted.time < event.time)
     };
     let left = page.levels.iter().filter(|(key, level)| key.location == warehouse.id && is_left(level));
     let rows = left.map(|(key, _)| Ok(WarehouseRow { sku: key.sku.clone(), quantity: Quantity::default() })).collect();
@@ -371,9 +372,7 @@ async fn repair<S: StockStore, C: Clock>(
     let event = StockEvent { body, ..event.clone() };
     for attempt in 1..=ATTEMPTS_MAX {
         let tried = match deps.store.load(&key).await {
-            Ok(current) => {
-                settle(deps.store, &key, current, core::slice::from_ref(&event), deps.clock.now()).await
-            }
+            Ok(current) => settle(deps.store, &key, current, core::slice::from_ref(&event), deps.clock.now()).await,
             Err(error) => Err(error),
         };
         match tried {

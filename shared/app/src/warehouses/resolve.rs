@@ -78,8 +78,7 @@ async fn resolve_once<S: StockStore + ConflictStore, C: Clock>(
         return Ok(Some(if same { ResolveResult::Resolved(conflict) } else { ResolveResult::Otherwise(conflict) }));
     }
     let at = time_of_word(deps, &conflict).await?;
-    let resolution =
-        ConflictResolution { choice: asked.choice, at, by: Some(asked.by.clone()), actor: asked.actor };
+    let resolution = ConflictResolution { choice: asked.choice, at, by: Some(asked.by.clone()), actor: asked.actor };
     let settled = Conflict { resolution: Some(resolution), ..conflict };
     let done = deps.store.settle_conflict(&settled).await?;
     Ok(done.then_some(ResolveResult::Resolved(settled)))

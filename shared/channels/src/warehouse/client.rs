@@ -9,9 +9,9 @@ use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use super::payload;
+use crate::ApiSecret;
 use crate::callbacks::{GuardedResolver, Lookup, Target};
 use crate::marketplace_b::retry_after::retry_after_seconds;
-use crate::ApiSecret;
 
 /// The longest time to wait for a connection.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(3);
@@ -39,12 +39,7 @@ impl<L> HttpWarehouses<L> {
     ///
     /// # Errors
     /// [`WarehouseClientError`] when TLS cannot start.
-    pub fn new(
-        guard: Guard,
-        lookup: impl Lookup,
-        limit: Duration,
-        sealer: L,
-    ) -> Result<Self, WarehouseClientError> {
+    pub fn new(guard: Guard, lookup: impl Lookup, limit: Duration, sealer: L) -> Result<Self, WarehouseClientError> {
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .timeout(limit)

@@ -98,6 +98,11 @@ impl ApiError {
         Self { current, ..Self::new(StatusCode::CONFLICT, "conflict", message) }
     }
 
+    /// 410: it was there, and is kept no longer.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "gone", message)
+    }
+
     /// 413: the body is larger than this endpoint reads.
     pub fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
@@ -124,6 +129,12 @@ impl ApiError {
     pub fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "temporarily unavailable");
         Self { retry_after_seconds: Some(1), cause: Some(Arc::new(cause)), ..error }
+    }
+
+    /// 503 because too much waits already.
+    pub fn overloaded(retry_after_seconds: u32) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too much waits already");
+        Self { retry_after_seconds: Some(retry_after_seconds), ..error }
     }
 
     /// 503 because something that this needs was never set up.

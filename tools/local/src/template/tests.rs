@@ -67,6 +67,10 @@ fn every_kind_of_trigger_is_understood() {
     assert!(triggers.contains(&&worker));
     let levels = Pattern::parse(r#"{"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"L#"}]}}}}"#).unwrap();
     let reservations = Pattern::parse(r#"{"dynamodb":{"Keys":{"sk":{"S":["R"]}}}}"#).unwrap();
+    for sk in ["F#00000000000000000001", "M", "J#main#01795161632500#0000000000000001", "repair"] {
+        let record = serde_json::json!({ "dynamodb": { "Keys": { "sk": { "S": sk } } } });
+        assert!(!levels.matches(&record) && !reservations.matches(&record), "{sk} would wake the publisher");
+    }
     assert!(triggers.contains(&&Trigger::Stream { batch_size: 100, window_s: 1, filters: vec![levels, reservations] }));
 }
 

@@ -9,8 +9,21 @@ use super::{Envelope, TIME, adapt, counts, envelope, row};
 fn any_json() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
         prop::sample::select(vec![
-            "before", "after", "op", "ts_ms", "source", "lsn", "pos", "file", "scn", "sku", "warehouse_id",
-            "quantity", "updated_at", "payload", "schema",
+            "before",
+            "after",
+            "op",
+            "ts_ms",
+            "source",
+            "lsn",
+            "pos",
+            "file",
+            "scn",
+            "sku",
+            "warehouse_id",
+            "quantity",
+            "updated_at",
+            "payload",
+            "schema",
         ])
         .prop_map(str::to_owned),
         ".{0,4}",

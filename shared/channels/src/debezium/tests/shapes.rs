@@ -105,7 +105,8 @@ fn time_is_the_first_of_three(#[case] source: Value, #[case] sent: Value, #[case
 #[test]
 fn everything_wrong_is_named_at_once() {
     let after = json!({ "sku": " padded", "quantity": -1 });
-    let envelope = json!({ "op": "c", "after": after, "source": { "ts_ms": 1_795_161_600, "lsn": "x" }, "ts_ms": TIME });
+    let envelope =
+        json!({ "op": "c", "after": after, "source": { "ts_ms": 1_795_161_600, "lsn": "x" }, "ts_ms": TIME });
     let found = issues(&envelope.to_string());
     assert_eq!(
         found,
