@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lint doc deny validate build
+.PHONY: help run run-store test check fmt lint doc deny validate build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run everything on this machine, in one process
 	cargo run -p evenstock-local
+
+run-store: ## Run a shop's node on port 8081, beside a centre on port 8080
+	cargo run -p evenstock-store-node
 
 test: ## Run every test
 	cargo test --workspace

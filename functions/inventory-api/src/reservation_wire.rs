@@ -1,11 +1,11 @@
 //! What callers see of a reservation.
 
 use evenstock_domain::{Line, Reservation};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A line as callers see it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LineBody {
     sku: String,
@@ -23,13 +23,13 @@ pub(crate) struct HeldBody {
 }
 
 /// A reservation as it stands.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReservationBody {
     reservation_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<String>,
-    state: &'static str,
+    state: String,
     created_at: String,
     expires_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ impl ReservationBody {
         Self {
             reservation_id: reservation.id.to_string(),
             order_id: reservation.order_id.as_ref().map(ToString::to_string),
-            state: reservation.state.as_str(),
+            state: reservation.state.as_str().to_owned(),
             created_at: reservation.created_at.to_string(),
             expires_at: reservation.expires_at.to_string(),
             settled_at: reservation.settled_at.map(|at| at.to_string()),

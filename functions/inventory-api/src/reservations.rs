@@ -8,14 +8,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use evenstock_app::{
     Answer, Clock, IdempotencyStore, RefusedLine, ReservationDeps, ReservationStore, Reserve, ReserveResult, Settle,
-    SettleAnswer, SettleResult, StockStore, Wanted, reserve, settle,
+    SettleResult, StockStore, Wanted, reserve, settle,
 };
 use evenstock_domain::{
     Delta, LINES_MAX, Line, LocationId, OrderId, OutOfRange, Reservation, ReservationId, ReservationState, Sku,
     TTL_SECONDS_MAX, sum_lines,
 };
 use evenstock_runtime::http::{
-    ApiError, Caller, FieldIssue, Fields, JsonBody, answered, header_key, key_reused, read_path, request_hash,
+    ApiError, BoundRequest, Caller, FieldIssue, Fields, JsonBody, answered, header_key, key_reused, read_path,
+    request_hash,
 };
 use evenstock_runtime::new_id;
 use serde_json::json;
@@ -151,19 +152,21 @@ where
         Wanted::Extend { ttl_seconds } => ("extend", Some(ttl_seconds)),
     };
     let canonical = json!([format!("POST /reservations/{id}/{what}"), ttl_seconds]);
-    let asked = Settle {
-        organization: caller.organization.clone(),
-        id,
-        wanted,
-        idempotency: key.map(|key| (key, request_hash(&canonical))),
-        actor: caller.key.actor(),
-    };
+    let Inventory { store, clock, .. } = inventory;
+    let operation = BoundRequest::bind(&**store, clock, &caller.organization, key, &canonical).await?;
+    if let Some(body) = operation.answer::<ReservationBody>()? {
+        return Ok(answered(StatusCode::OK, body, true));
+    }
+    let (organization, actor) = (caller.organization.clone(), caller.key.actor());
+    let asked = Settle { organization, id, wanted, time: operation.time, known: operation.known, actor };
     match settle(deps(inventory), &asked).await? {
-        SettleAnswer::KeyReused => Err(key_reused()),
-        SettleAnswer::Settled { result: SettleResult::Unknown, .. } => Err(unknown()),
-        SettleAnswer::Settled { result: SettleResult::Conflict { state, .. }, .. } => Err(other_state(state)),
-        SettleAnswer::Settled { result: SettleResult::Settled { reservation, .. }, replayed } => {
-            Ok(answered(StatusCode::OK, ReservationBody::new(&reservation), replayed))
+        SettleResult::Unknown => Err(unknown()),
+        SettleResult::Conflict { state, .. } => Err(other_state(state)),
+        SettleResult::Settled { reservation, repeated } => {
+            let body = ReservationBody::new(&reservation);
+            // An end is answered alike for ever, but what was extended goes on.
+            let body = if ttl_seconds.is_some() { operation.keep(&**store, clock, body).await? } else { body };
+            Ok(answered(StatusCode::OK, body, operation.known && repeated))
         }
     }
 }

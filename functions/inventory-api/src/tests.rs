@@ -263,3 +263,26 @@ async fn refusal_is_decided_afresh_under_its_key() {
     assert_eq!(api.send("POST", "/reservations", &headers, &body).await.status, 201);
     assert_eq!(api.units("MUG").await, (json!(0), json!(6)));
 }
+
+#[tokio::test]
+async fn extension_is_answered_alike_whatever_became_of_the_reservation() {
+    let api = api().await;
+    let path = format!("/reservations/{}", api.held().await);
+    let extend = async |key: &'static str, ttl_seconds: i64| {
+        let body = json!({ "ttlSeconds": ttl_seconds });
+        api.send("POST", &format!("{path}/extend"), &[("idempotency-key", key)], &body).await
+    };
+    let first = extend("k1", 120).await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, None));
+    assert_eq!(extend("k2", 600).await.status, 200);
+    for ended in [false, true] {
+        if ended {
+            assert_eq!(api.post(&format!("{path}/release"), &Value::Null).await.status, 200);
+        }
+        let again = extend("k1", 120).await;
+        assert_eq!((again.status, &again.body), (200, &first.body), "ended: {ended}");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    }
+    assert_eq!(extend("k1", 121).await.refusal(), (422, "unprocessable"));
+    assert_eq!(extend("k3", 60).await.refusal(), (409, "conflict"));
+}

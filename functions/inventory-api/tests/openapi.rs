@@ -42,7 +42,7 @@ impl Function {
         }
         let body = json!({ "orderId": "o", "lines": [{ "sku": "HELD", "storeId": "main", "qty": 1 }] });
         let held = function.asked("POST", "/reservations", &body).await;
-        function.reservation = held.body["reservationId"].as_str().unwrap().to_owned();
+        function.reservation = held.body.get("reservationId").and_then(Value::as_str).unwrap().to_owned();
         function
     }
 

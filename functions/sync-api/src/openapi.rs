@@ -80,7 +80,7 @@ fn switch() -> Vec<Endpoint> {
             .answers::<SwitchStatusBody>(200, "The switch."),
         Endpoint::post("/api/sync/start", "startSync", "Switches the periodic sync on.")
             .scope(Scope::Admin)
-            .body::<StartRequest>()
+            .optional_body::<StartRequest>()
             .answers::<SwitchedBody>(200, "It is on, and runs at the schedule's next tick."),
         Endpoint::post("/api/sync/stop", "stopSync", "Switches the periodic sync off. What runs already goes on.")
             .scope(Scope::Admin)

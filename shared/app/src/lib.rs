@@ -74,7 +74,7 @@ pub use reservation_store::{DuePage, DueReservation, ReservationStore, Reservati
 pub use reserve::{RefusedLine, Reserve, ReserveResult, reserve};
 pub use seal::{SealError, Sealed, Sealer, SecretText};
 pub use settle_reservation::{
-    ReservationDeps, Settle, SettleAnswer, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
+    ReservationDeps, Settle, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
 pub use switch::{SwitchStore, SyncSwitch, Turn};

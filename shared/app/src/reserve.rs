@@ -24,6 +24,10 @@ const ROUNDS_MAX: u32 = 8;
 /// Passing faults of one call. Every write inside a round has tries of its own.
 const FAULTS_MAX: u32 = 3;
 
+/// How long after its begin a call may begin another round, in milliseconds: with the patience of a request on top it
+/// stays within the shortest function timeout, so that the caller gets our answer and not the gateway's.
+const ROUNDS_BEGIN_MS: i64 = 5_000;
+
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reserve {
@@ -91,13 +95,15 @@ where
         },
     };
     let mut faults = 0;
+    let give_up = deps.clock.now().plus_millis(ROUNDS_BEGIN_MS);
     // A reservation of our own making is not looked for: nobody else knows its name.
     let mut look = known;
     for round in 1..=ROUNDS_MAX {
         match one_round(deps, asked, &id, look).await {
             Ok(Some(result)) => return Ok(result),
+            Ok(None) if deps.clock.now() > give_up => return Err(StoreError::exhausted(round)),
             Ok(None) => {}
-            Err(error) if error.is_passing() && faults < FAULTS_MAX => faults += 1,
+            Err(error) if error.is_passing() && faults < FAULTS_MAX && deps.clock.now() <= give_up => faults += 1,
             Err(error) => return Err(error),
         }
         look = true;

@@ -11,8 +11,7 @@ use evenstock_domain::{
 use futures::StreamExt;
 
 use crate::{
-    Answer, Clock, IdempotencyStore, Operation, ReservationStore, ReservationWrite, StockStore, StoreError,
-    StoredReservation, apply_group, bind, request,
+    Answer, Clock, ReservationStore, ReservationWrite, StockStore, StoreError, StoredReservation, apply_group, request,
 };
 
 /// Tries at moving a reservation. Only its own callers contend for it.
@@ -49,8 +48,10 @@ pub struct Settle {
     pub id: ReservationId,
     /// What is wanted.
     pub wanted: Wanted,
-    /// The client's name for this request, with the hash that it is bound to.
-    pub idempotency: Option<(String, [u8; 32])>,
+    /// When it was first asked for.
+    pub time: Timestamp,
+    /// Whether it was asked for before, under the same idempotency key.
+    pub known: bool,
     /// Which key acted.
     pub actor: ActorCode,
 }
@@ -69,59 +70,35 @@ pub enum Wanted {
     },
 }
 
-/// What a client's wish comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettleAnswer {
-    /// Answered.
-    Settled {
-        /// The answer.
-        result: SettleResult,
-        /// Whether an earlier request under the same key had the effect.
-        replayed: bool,
-    },
-    /// The idempotency key belongs to another request.
-    KeyReused,
-}
-
 /// Does what a client wants of a reservation, once, however often it is sent.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or stays outpaced; the client may send the same request again.
-pub async fn settle<S, C>(deps: ReservationDeps<'_, S, C>, asked: &Settle) -> Result<SettleAnswer, StoreError>
+pub async fn settle<S, C>(deps: ReservationDeps<'_, S, C>, asked: &Settle) -> Result<SettleResult, StoreError>
 where
-    S: StockStore + ReservationStore + IdempotencyStore,
+    S: StockStore + ReservationStore,
     C: Clock,
 {
-    let (time, known) = match &asked.idempotency {
-        None => (deps.clock.now(), false),
-        Some((key, hash)) => match bind(deps.store, deps.clock, &asked.organization, key, *hash).await? {
-            Operation::KeyReused => return Ok(SettleAnswer::KeyReused),
-            Operation::Bound { time, known, .. } => (time, known),
-        },
-    };
     let wanted = match asked.wanted {
         Wanted::Release => Settlement::Release,
         Wanted::Fulfil => Settlement::Fulfil,
-        Wanted::Extend { ttl_seconds } => Settlement::Extend(time.plus_millis(ttl_seconds.saturating_mul(1000))),
+        Wanted::Extend { ttl_seconds } => Settlement::Extend(asked.time.plus_millis(ttl_seconds.saturating_mul(1000))),
     };
     let result = settle_reservation(deps, &asked.organization, &asked.id, wanted, asked.actor).await?;
     Ok(match (result, wanted) {
         // An extension under this key was made, to its very millisecond, before the reservation came to its end.
         (SettleResult::Conflict { reservation, .. }, Settlement::Extend(until))
-            if known && reservation.expires_at == until =>
+            if asked.known && reservation.expires_at == until =>
         {
-            SettleAnswer::Settled { result: SettleResult::Settled { reservation, repeated: true }, replayed: true }
+            SettleResult::Settled { reservation, repeated: true }
         }
         // It may yet be begun again: nobody was told that it exists.
         (SettleResult::Settled { reservation, .. } | SettleResult::Conflict { reservation, .. }, _)
             if reservation.was_refused() =>
         {
-            SettleAnswer::Settled { result: SettleResult::Unknown, replayed: false }
+            SettleResult::Unknown
         }
-        (result, _) => {
-            let replayed = known && matches!(result, SettleResult::Settled { repeated: true, .. });
-            SettleAnswer::Settled { result, replayed }
-        }
+        (result, _) => result,
     })
 }
 

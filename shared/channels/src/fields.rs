@@ -55,6 +55,11 @@ pub(crate) fn quantity(value: &RawValue) -> Result<Quantity, String> {
     Quantity::new(integer(value)?).map_err(|error| error.to_string())
 }
 
+/// Issues in one line.
+pub(crate) fn joined(issues: &[FieldIssue]) -> String {
+    issues.iter().map(FieldIssue::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// The fields of one object, and what was found wrong with them so far.
 pub(crate) struct Fields<'a> {
     fields: Vec<(String, &'a RawValue)>,
@@ -80,7 +85,7 @@ impl<'a> Fields<'a> {
         self.note(name, value.and_then(read))
     }
 
-    /// Reads a field that may be missing. `None` when it is wrong, `Some(None)` when it is missing.
+    /// Reads a field that may be missing or `null`; `None` when what is there is wrong.
     pub(crate) fn optional<T>(
         &mut self,
         name: &str,

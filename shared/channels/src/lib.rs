@@ -1,7 +1,8 @@
 //! The marketplaces: one module each, with its signature, its payloads and, where we do the asking, its client.
 //!
 //! A marketplace that pushes implements [`InboundChannel`] and stands in the registry behind [`inbound()`]; one that
-//! we poll implements `evenstock_app::StockFeed`. A further marketplace is a further module, and one line in the
+//! we poll implements `evenstock_app::StockFeed`; all that say whether a receipt is an order are asked by one client,
+//! [`OrderClient`]. A further marketplace is a further module, and one line in the
 //! registry if it pushes; nothing else changes.
 //!
 //! **Invariant:** a marketplace's words end here. What leaves this crate speaks of SKUs, locations and quantities, and
@@ -11,9 +12,11 @@
 mod callbacks;
 mod debezium;
 mod fields;
+mod http;
 mod inbound;
 mod marketplace_a;
 mod marketplace_b;
+mod orders;
 mod registry;
 mod secret;
 mod warehouse;
@@ -23,9 +26,11 @@ pub use callbacks::{
     TOLERANCE_SECONDS, Target,
 };
 pub use debezium::{Envelope, adapt as adapt_warehouse_change};
+pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
-pub use marketplace_b::{ClientError, InvalidBaseUrl, MarketplaceB};
+pub use marketplace_b::MarketplaceB;
+pub use orders::OrderClient;
 pub use registry::inbound;
 pub use secret::{ApiSecret, InvalidSecret, Secret};
 pub use warehouse::{HttpWarehouses, WarehouseClientError};

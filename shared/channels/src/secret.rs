@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
 /// Why a text cannot be a secret.
@@ -40,12 +42,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The key that we show to a marketplace when we ask it, as a bearer token.
+/// The key that we show to a marketplace when we ask it: a bearer token, or a user and a password.
 #[derive(Clone)]
 pub struct ApiSecret(HeaderValue);
 
 impl ApiSecret {
-    /// Takes a key.
+    /// Takes a bearer token.
     ///
     /// # Errors
     /// [`InvalidSecret`] when it is empty or has other characters than visible ASCII.
@@ -56,13 +58,24 @@ impl ApiSecret {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidSecret::NotAToken);
         }
-        let mut header = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| InvalidSecret::NotAToken)?;
+        let header = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| InvalidSecret::NotAToken)?;
+        Ok(Self::sensitive(header))
+    }
+
+    /// Takes `user:password`, whatever characters they have.
+    pub(crate) fn basic(credentials: &str) -> Self {
+        let header = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(credentials)));
+        // Base64 can always stand in a header.
+        Self::sensitive(header.unwrap_or_else(|_| HeaderValue::from_static("Basic")))
+    }
+
+    fn sensitive(mut header: HeaderValue) -> Self {
         header.set_sensitive(true);
-        Ok(Self(header))
+        Self(header)
     }
 
     /// The value of an `Authorization` header.
-    pub(crate) fn bearer(&self) -> HeaderValue {
+    pub(crate) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
 }
@@ -83,7 +96,7 @@ mod tests {
     fn secrets_do_not_show_in_debug() {
         let shown = format!("{:?} {:?}", Secret::new("hidden").unwrap(), ApiSecret::new("hidden").unwrap());
         assert_eq!(shown, "Secret(redacted) ApiSecret(redacted)");
-        assert!(!format!("{:?}", ApiSecret::new("hidden").unwrap().bearer()).contains("hidden"));
+        assert!(!format!("{:?}", ApiSecret::new("hidden").unwrap().header()).contains("hidden"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod batch;
 mod clock;
 mod environment;
 pub mod http;
+mod marketplaces;
 pub mod metrics;
 mod sealing;
 mod telemetry;

@@ -52,6 +52,7 @@ pub(crate) struct Functions {
     inventory_api: Router,
     sync_api: Router,
     replication_api: Router,
+    mock_marketplace: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -125,6 +126,8 @@ impl Functions {
             cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
             watch: evenstock_replication_api::Watch::default(),
         };
+        let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
+        let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -144,6 +147,7 @@ impl Functions {
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access).merge(warehouse_routes),
             replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
+            mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
@@ -170,6 +174,7 @@ impl Functions {
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
             "ReplicationApiFunction" => Ok(self.replication_api.clone()),
+            "MockMarketplaceFunction" => Ok(self.mock_marketplace.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }

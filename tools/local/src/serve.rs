@@ -72,6 +72,7 @@ pub(crate) enum ServeError {
 pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Port(settings.port, error))?;
+    let port = listener.local_addr().map_err(ServeError::Server)?.port();
     let template = Template::built_in()?;
     let home = settings.data.as_deref().map(Home::open).transpose()?;
     let event_id_key = home.as_ref().map_or_else(new_key, |home| home.event_id_key.clone());
@@ -85,6 +86,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         ("EVENT_ID_KEY", event_id_key),
         ("SCHEDULE_STEP_SECONDS", "1".to_owned()),
         ("SEAL_KEYS", seal_keys),
+        // The mock is one of the functions here.
+        ("MARKETPLACE_BASE_URL", format!("http://127.0.0.1:{port}")),
     ]);
 
     let file = |name| home.as_ref().map(|home| home.file(name));
@@ -97,7 +100,6 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let (stopping, stop) = watch::channel(false);
     let mut work = JoinSet::new();
     let routes = start_triggers(&template, &functions, &environment, &queues, &dynamo, &stop, &mut work)?;
-    let port = listener.local_addr().map_err(ServeError::Server)?.port();
     let mut stop_server = stop.clone();
     let server = axum::serve(listener, shell(routes)).with_graceful_shutdown(async move {
         if stop_server.wait_for(|stop| *stop).await.is_err() {

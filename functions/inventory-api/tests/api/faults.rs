@@ -1,6 +1,7 @@
 //! What a caller sees when our side fails: that it failed and what to do, never why.
 
 use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use axum::Router;
@@ -124,4 +125,44 @@ async fn request_id_of_a_failure_is_the_callers() {
     let headers = [("x-api-key", "demo"), ("x-request-id", "trace-7")];
     let reply = function.asked("GET", "/inventory", &headers, Value::Null).await;
     assert_eq!((reply.refusal(), &reply.body["requestId"]), ((503, "unavailable"), &json!("trace-7")));
+}
+
+#[rstest]
+#[case::of_a_merge("merge")]
+#[case::of_a_replacement("replace")]
+#[tokio::test]
+async fn sync_that_ended_before_its_answer_was_kept_counts_the_same_again(#[case] mode: &str) {
+    let crashed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&crashed);
+    let function = Function::with_faults(move |called| {
+        if called == "keep_answer" && !seen.load(Ordering::SeqCst) { Fault::UnknownNotDone } else { Fault::None }
+    });
+    function.stock("SET", "main", 5).await;
+    function.stock("OTHER", "main", 7).await;
+    let row = |id: &str, qty: i64, version: u64| json!({ "id": id, "qty": qty, "version": version });
+    let products = json!([row("SET", 9, 1), row("NEW", 3, 0), row("SKIPPED", 1, 0), row("SKIPPED-2", 1, 7)]);
+    function.stock("SKIPPED", "main", 1).await;
+    function.stock("SKIPPED-2", "main", 2).await;
+    let body = json!({ "storeId": "main", "mode": mode, "products": products });
+    let sync = async || {
+        let headers = [("x-api-key", "demo"), ("idempotency-key", "night")];
+        function.asked("POST", "/inventory/sync", &headers, &body).await
+    };
+    function.inventory.clock.advance_ms(1000);
+    assert_eq!(sync().await.refusal(), (503, "unavailable"), "done, and nobody was told");
+    crashed.store(true, Ordering::SeqCst);
+    // Life goes on, until the client comes again.
+    function.sell("SET", "main", 2).await;
+    function.sell("NEW", "main", 1).await;
+    function.stock("OTHER", "main", 4).await;
+    let updated = if mode == "replace" { 2 } else { 1 };
+    let counters = json!({ "updated": updated, "created": 1, "skipped": 2 });
+    for replayed in [None, Some("true")] {
+        let reply = sync().await;
+        assert_eq!((reply.status, &reply.body), (200, &counters));
+        assert_eq!(reply.header("idempotency-replayed"), replayed);
+    }
+    for (sku, units) in [("SET", 7), ("NEW", 2), ("SKIPPED", 1), ("SKIPPED-2", 2), ("OTHER", 4)] {
+        assert_eq!(function.get(&format!("/inventory/{sku}")).await.body["available"], units, "{sku}");
+    }
 }

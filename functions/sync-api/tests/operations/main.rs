@@ -1,6 +1,10 @@
 //! Health and the description for everybody, and polls on request for admins.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
+mod jobs;
+mod measures;
+mod switch;
+
 use core::num::NonZeroU32;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -9,11 +13,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::{Fault, FaultyStore, MemoryQueue, MemoryStore};
-use evenstock_app::{ApiKey, Outgoing, PollJob, Queue, QueueName, Scope};
-use evenstock_domain::{OrganizationId, Timestamp};
-use evenstock_runtime::Environment;
+use evenstock_app::{ApiKey, Outgoing, PollJob, Queue, QueueName, Scope, finish_job};
+use evenstock_domain::{JobCounters, JobId, JobReport, OrganizationId, Timestamp};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
 use evenstock_runtime::testing::{Contract, Reply};
+use evenstock_runtime::{Environment, SystemClock};
 use evenstock_sync_api::{DOCUMENT, Operations, Settings, openapi, router};
 use rstest::rstest;
 use serde_json::json;
@@ -34,9 +38,13 @@ struct Function {
 impl Function {
     /// With the marketplace of this organization, if of any.
     fn new(polled: Option<&str>) -> Self {
+        Self::in_stage(polled, "dev")
+    }
+
+    fn in_stage(polled: Option<&str>, stage: &str) -> Self {
         let keys = MemoryStore::default();
         let polled = polled.map(|organization| OrganizationId::parse(organization).unwrap());
-        for (text, scopes) in [("admin", vec![Scope::Admin]), ("clerk", vec![Scope::Read, Scope::Write])] {
+        for (text, scopes) in [("admin", vec![Scope::Admin, Scope::Read]), ("clerk", vec![Scope::Read, Scope::Write])] {
             let organization = OrganizationId::parse("shop").unwrap();
             let key = ApiKey { id: text.to_owned(), organization, scopes, operator: text == "admin", expires_at: None };
             keys.put_key(Sha256::digest(text.as_bytes()).into(), key);
@@ -48,7 +56,7 @@ impl Function {
         let plan = Arc::clone(&broken);
         let plan = move |operation| if plan.lock().unwrap().contains(operation) { Fault::NotDone } else { Fault::None };
         let store = Arc::new(FaultyStore::new(MemoryStore::default(), plan));
-        let settings = Settings::from_environment(&Environment::default()).unwrap();
+        let settings = Settings::from_environment(&[("STAGE", stage)].into_iter().collect::<Environment>()).unwrap();
         let cursors = CursorKey::new("a secret of 16 bytes");
         let operations = Arc::new(Operations { store, queue, polled, settings, cursors });
         Self { router: router(Arc::clone(&operations), &access), operations, broken }
@@ -84,6 +92,14 @@ impl Function {
     /// A trigger under an idempotency key.
     async fn triggered(&self, key: &str, body: &'static str) -> Reply {
         self.sent("POST", "/trigger-poll", &[("x-api-key", "admin"), ("idempotency-key", key)], body).await
+    }
+
+    /// The poller ends a job of the organization.
+    async fn ended(&self, id: &str, failure: Option<&str>) {
+        let (id, shop) = (JobId::parse(id).unwrap(), OrganizationId::parse("shop").unwrap());
+        let counters = JobCounters { processed: 3, applied: 2, failed: 1, ..JobCounters::default() };
+        let report = JobReport { counters, ..JobReport::default() };
+        finish_job(self.store(), &SystemClock, &shop, &id, &report, failure).await.unwrap().unwrap();
     }
 
     fn jobs(&self) -> Vec<PollJob> {
@@ -125,22 +141,23 @@ async fn health_names_the_part_that_is_down_and_not_the_cause(
 }
 
 #[tokio::test]
-async fn trigger_puts_a_job_on_the_queue() {
+async fn trigger_puts_one_job_on_the_queue_until_it_has_ended() {
     let function = Function::new(Some("shop"));
-    let replies = [
-        function.asked("POST", "/trigger-poll", Some("admin")).await,
-        function.asked("POST", "/trigger-poll", Some("admin")).await,
-    ];
+    let first = function.asked("POST", "/trigger-poll", Some("admin")).await;
+    let again = function.asked("POST", "/trigger-poll", Some("admin")).await;
+    assert_eq!((first.status, again.status), (202, 202));
+    assert_eq!(first.body, again.body, "the second is given the one that waits");
     let jobs = function.jobs();
-    assert_eq!(jobs.len(), 2);
-    for (reply, job) in replies.iter().zip(&jobs) {
-        assert_eq!(reply.status, 202);
+    assert_eq!(jobs.len(), 2, "whose message is sent again, because its starter might have died");
+    for job in &jobs {
         let data = json!({ "jobId": job.job_id });
-        assert_eq!(reply.body, json!({ "success": true, "message": "poll queued", "data": data }));
+        assert_eq!(first.body, json!({ "success": true, "message": "poll queued", "data": data }));
         assert_eq!(job.organization, "shop");
         assert!(Timestamp::parse(&job.requested_at).is_ok());
     }
-    assert_ne!(jobs.first().unwrap().job_id, jobs.last().unwrap().job_id);
+    function.ended(&jobs.first().unwrap().job_id, None).await;
+    let next = function.asked("POST", "/trigger-poll", Some("admin")).await;
+    assert_ne!(next.body, first.body);
 }
 
 #[tokio::test]
@@ -156,6 +173,7 @@ async fn trigger_under_a_key_is_one_job() {
     for other in ["{\"since\":1}", "text"] {
         assert_eq!(function.triggered("k", other).await.refusal(), (422, "unprocessable"));
     }
+    function.ended(&function.jobs().first().unwrap().job_id, None).await;
     let another = function.triggered("other", "").await;
     assert_ne!(another.body, first.body);
     assert_eq!(function.jobs().len(), 2);

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use evenstock_app::testing::{Fault, FaultyStore};
 use evenstock_app::{
-    ReservationDeps, Reserve, ReserveResult, Settle, SettleAnswer, SettleResult, StockStore, SweepLimits, Wanted,
-    apply_group, complete, reserve, settle, sweep,
+    Clock, ReservationDeps, Reserve, ReserveResult, Settle, SettleResult, StockStore, SweepLimits, Wanted, apply_group,
+    complete, reserve, settle, sweep,
 };
 use evenstock_domain::{
     ActorCode, Delta, EventBody, EventIdKey, LevelKey, Line, LocationId, Means, OrganizationId, Quantity, Reservation,
@@ -286,11 +286,12 @@ async fn make(shared: &Shared, n: usize, asked: &Reserve) -> bool {
 
 async fn end(shared: &Shared, id: ReservationId, wanted: Wanted) -> bool {
     let organization = key(0).organization;
-    let asked = Settle { organization, id: id.clone(), wanted, idempotency: None, actor: ActorCode(1) };
+    let time = shared.deps().clock.now();
+    let asked = Settle { organization, id: id.clone(), wanted, time, known: false, actor: ActorCode(1) };
     let said = match (settle(shared.deps(), &asked).await, wanted) {
         (Err(_), _) => return false,
-        (Ok(SettleAnswer::Settled { result: SettleResult::Settled { .. }, .. }), Wanted::Release) => Said::Released,
-        (Ok(SettleAnswer::Settled { result: SettleResult::Settled { .. }, .. }), Wanted::Fulfil) => Said::Fulfilled,
+        (Ok(SettleResult::Settled { .. }), Wanted::Release) => Said::Released,
+        (Ok(SettleResult::Settled { .. }), Wanted::Fulfil) => Said::Fulfilled,
         _ => return true,
     };
     shared.said.lock().unwrap().push((id, said));

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::resolver::{GuardedResolver, Lookup, ResolveError};
 use super::{SigningKey, Target};
-use crate::marketplace_b::retry_after::retry_after_seconds;
+use crate::http::retry_after_seconds;
 
 /// The longest time to wait for a connection.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);

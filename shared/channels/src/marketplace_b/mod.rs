@@ -2,8 +2,7 @@
 
 mod client;
 mod payload;
-pub(crate) mod retry_after;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientError, InvalidBaseUrl, MarketplaceB};
+pub use client::MarketplaceB;

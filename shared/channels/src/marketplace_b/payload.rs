@@ -10,8 +10,7 @@ use evenstock_domain::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::FieldIssue;
-use crate::fields::{Fields, integer, parse, quantity, sku, text};
+use crate::fields::{Fields, integer, joined, parse, quantity, sku, text};
 
 /// The greatest number of rows that an answer may have. Far more than is ever asked for, because a marketplace may
 /// disregard the limit.
@@ -88,10 +87,6 @@ fn row(item: &RawValue) -> Result<FeedRow, FeedRowIssue> {
 fn unix_seconds(value: &RawValue) -> Result<Timestamp, String> {
     // A time in milliseconds, the usual mistake, lies far behind the year 9999.
     Timestamp::from_seconds(integer(value)?).map_err(|_| "must be Unix seconds between 1970 and 9999".to_owned())
-}
-
-fn joined(issues: &[FieldIssue]) -> String {
-    issues.iter().map(FieldIssue::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn malformed(reason: String) -> FeedError {

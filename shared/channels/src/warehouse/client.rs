@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect};
 use super::payload;
 use crate::ApiSecret;
 use crate::callbacks::{GuardedResolver, Lookup, Target};
-use crate::marketplace_b::retry_after::retry_after_seconds;
+use crate::http::{BodyError, broken, read_body, retry_after_seconds};
 
 /// The longest time to wait for a connection.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(3);
@@ -73,9 +73,13 @@ impl<L: Sealer> WarehouseFeed for HttpWarehouses<L> {
             let key = ApiSecret::new(key.expose()).map_err(|error| malformed(format!("its key {error}")))?;
             request = request.header(AUTHORIZATION, key.bearer());
         }
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        let response = request.send().await.map_err(|error| unavailable(broken(&error)))?;
         refusal(&response)?;
-        payload::page(&read_body(response).await?)
+        let body = read_body(response, BODY_BYTES_MAX).await.map_err(|error| match error {
+            BodyError::Broken(reason) => unavailable(reason),
+            BodyError::TooLong(bytes) => malformed(format!("it is longer than {bytes} bytes")),
+        })?;
+        payload::page(&body)
     }
 }
 
@@ -97,6 +101,10 @@ fn malformed(reason: String) -> FeedError {
     FeedError::Malformed { reason }
 }
 
+fn unavailable(reason: &str) -> FeedError {
+    FeedError::Unavailable { reason: reason.to_owned(), retry_after_seconds: None }
+}
+
 /// What an answer other than 200 means.
 fn refusal(response: &Response) -> Result<(), FeedError> {
     let retry_after_seconds = retry_after_seconds(response.headers());
@@ -109,27 +117,4 @@ fn refusal(response: &Response) -> Result<(), FeedError> {
         }
         status => Err(malformed(format!("it answered {}", status.as_u16()))),
     }
-}
-
-async fn read_body(mut response: Response) -> Result<Vec<u8>, FeedError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-        if body.len().saturating_add(chunk.len()) > BODY_BYTES_MAX {
-            return Err(malformed(format!("it is longer than {BODY_BYTES_MAX} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The transport's own errors quote the URL, so only their kind is kept.
-fn unreachable(error: &reqwest::Error) -> FeedError {
-    let reason = if error.is_timeout() {
-        "it did not answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the connection broke"
-    };
-    FeedError::Unavailable { reason: reason.to_owned(), retry_after_seconds: None }
 }

@@ -11,7 +11,7 @@ use evenstock_domain::Timestamp;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::ApiSecret;
+use crate::{ApiSecret, ClientError, InvalidBaseUrl};
 
 pub(super) fn client_of(base_url: &str) -> Result<MarketplaceB, ClientError> {
     MarketplaceB::new(base_url, ApiSecret::new("b-key").unwrap(), Duration::from_secs(20))
