@@ -71,7 +71,7 @@ impl<L: Sealer> WarehouseFeed for HttpWarehouses<L> {
                 }
             })?;
             let key = ApiSecret::new(key.expose()).map_err(|error| malformed(format!("its key {error}")))?;
-            request = request.header(AUTHORIZATION, key.bearer());
+            request = request.header(AUTHORIZATION, key.header());
         }
         let response = request.send().await.map_err(|error| unavailable(broken(&error)))?;
         refusal(&response)?;
