@@ -55,7 +55,7 @@ async fn set_up(runner: &Runner, endpoint: &str, policy: &str) {
 #[tokio::test]
 async fn database_change_becomes_stock_and_a_conflict_is_settled() {
     let runner = Runner::ephemeral().await;
-    set_up(&runner, "http://127.0.0.1:9/", "manual").await;
+    set_up(&runner, "http://127.0.0.1:9999/", "manual").await;
     let changes = [change("SHIRT", 9000, None, 12), change("SHIRT", 8000, Some(12), 11), Value::Null];
     assert_eq!(produce(&runner, &changes).await, 3);
     runner.eventually("/inventory/SHIRT", |level| level["available"] == 11 && level["version"] == 2).await;

@@ -27,6 +27,7 @@ pub struct Stored {
 }
 
 /// What became of a conditional write of a whole level.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match; a box would only move the level about")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Commit {
     /// It is durable.

@@ -30,7 +30,7 @@ async fn dead_letter_that_is_sent_back_is_applied_once_its_cause_is_gone() {
     assert_eq!(work(&function, &[body]).await, [Value::Null; 0], "acknowledged: we buried it ourselves");
     let letter = letters(&function)[0].to_string();
     function.clock.advance_ms(60_000);
-    work(&function, &[letter.clone()]).await;
+    work(&function, std::slice::from_ref(&letter)).await;
     let again = &letters(&function)[1]["deadLetter"];
     assert_eq!((&again["attempts"], &again["firstAt"]), (&json!(2), &json!("2026-11-20T08:00:30.000Z")));
     assert_eq!(again["lastAt"], "2026-11-20T08:01:30.000Z");

@@ -59,10 +59,10 @@ pub fn adapt(value: &[u8]) -> Result<Envelope, InvalidPayload> {
 
 fn read(mut envelope: Fields<'_>) -> Result<Envelope, InvalidPayload> {
     let operation = envelope.required("op", operation);
-    let source = envelope.optional("source", |source| Ok(source)).flatten();
+    let source = envelope.optional("source", Ok).flatten();
     let sent_at = envelope.optional("ts_ms", millis).flatten();
-    let before = envelope.optional("before", |row| Ok(row)).flatten();
-    let after = envelope.optional("after", |row| Ok(row)).flatten();
+    let before = envelope.optional("before", Ok).flatten();
+    let after = envelope.optional("after", Ok).flatten();
     let mut issues = envelope.into_issues();
 
     let (changed_at, position) = source.map_or((None, None), |source| read_source(source, &mut issues));

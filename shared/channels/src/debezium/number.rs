@@ -64,11 +64,15 @@ pub(super) fn column_time(value: &RawValue) -> Result<Timestamp, String> {
         return Ok(time);
     }
     let number = whole(value).map_err(|_| wrong())?;
-    let per_milli = match number.to_string().len() {
-        ..=MILLIS_DIGITS => 1,
-        ..=MICROS_DIGITS => 1_000,
-        ..=NANOS_DIGITS => 1_000_000,
-        _ => return Err(wrong()),
+    let digits = number.to_string().len();
+    let per_milli = if digits <= MILLIS_DIGITS {
+        1
+    } else if digits <= MICROS_DIGITS {
+        1_000
+    } else if digits <= NANOS_DIGITS {
+        1_000_000
+    } else {
+        return Err(wrong());
     };
     sane(number.div_euclid(per_milli))
 }

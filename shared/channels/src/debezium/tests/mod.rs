@@ -35,7 +35,9 @@ fn issues(text: &str) -> Vec<String> {
 }
 
 /// SKU, units, units before, time after [`TIME`], position.
-fn shown(counts: &[WarehouseCount]) -> Vec<(&str, i64, Option<i64>, i64, Option<u64>)> {
+type Shown<'a> = (&'a str, i64, Option<i64>, i64, Option<u64>);
+
+fn shown(counts: &[WarehouseCount]) -> Vec<Shown<'_>> {
     let after = |count: &WarehouseCount| count.time.as_millis() - TIME;
     counts.iter().map(|c| (c.sku.as_str(), c.quantity.get(), c.before, after(c), c.position)).collect()
 }
