@@ -11,6 +11,8 @@ mod prometheus;
 mod settings;
 mod switch;
 mod trigger;
+mod warehouse_openapi;
+mod warehouses;
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
     BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, PollStatusStore, Queue, Scope, StoreProbe,
-    SwitchStore,
+    SwitchStore, WarehouseStore,
 };
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
@@ -27,6 +29,7 @@ use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
 pub use document::DOCUMENT;
 pub use openapi::openapi;
 pub use settings::{Bulkhead, Settings};
+pub use warehouses::{Warehouses, warehouse_routes};
 
 /// The largest body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -41,6 +44,7 @@ pub trait OperationsStore:
     + BreakerStore
     + PollStatusStore
     + FeedStore
+    + WarehouseStore
     + 'static
 {
 }
@@ -54,6 +58,7 @@ impl<S> OperationsStore for S where
         + BreakerStore
         + PollStatusStore
         + FeedStore
+        + WarehouseStore
         + 'static
 {
 }

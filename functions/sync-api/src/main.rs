@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenstock_app::QueueName;
-use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
+use evenstock_domain::Guard;
+use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve, shell};
 use evenstock_runtime::metrics::send_to;
-use evenstock_runtime::{ConfigError, Environment, LogFormat, init_logs};
+use evenstock_runtime::{ConfigError, Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
-use evenstock_sync_api::{Operations, Settings, router};
+use evenstock_sync_api::{Operations, Settings, Warehouses, routes, warehouse_routes};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -21,9 +22,11 @@ async fn main() -> Result<(), lambda_http::Error> {
         let (queue, dead_letters) = (environment.required(queue)?.to_owned(), environment.required(dead_letters)?);
         Ok::<_, ConfigError>(QueueUrls { queue, dead_letters: Some(dead_letters.to_owned()) })
     };
+    let warehouse_sync = environment.required("WAREHOUSE_SYNC_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([
         (QueueName::StockChanges, urls("STOCK_CHANGES_QUEUE_URL", "STOCK_CHANGES_DLQ_URL")?),
         (QueueName::PollJobs, urls("POLL_JOBS_QUEUE_URL", "POLL_JOBS_DLQ_URL")?),
+        (QueueName::WarehouseSync, QueueUrls { queue: warehouse_sync, dead_letters: None }),
     ]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);
     let organization = environment.default_organization()?;
@@ -32,5 +35,16 @@ async fn main() -> Result<(), lambda_http::Error> {
     let settings = Settings::from_environment(&environment)?;
     let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
     send_to(Arc::clone(&store), "sync-api", true);
-    serve(router(Arc::new(Operations { store, queue, polled, settings, cursors }), &access)).await
+    let warehouses = Warehouses {
+        store: Arc::clone(&store),
+        queue: queue.clone(),
+        sealer: environment.kms_sealer(&store)?,
+        clock: SystemClock,
+        ids: environment.event_id_key()?,
+        cursors: cursors.clone(),
+        guard: Guard::default(),
+        default_endpoint: None,
+    };
+    let routes = routes(Arc::new(Operations { store, queue, polled, settings, cursors }), &access);
+    serve(shell(routes.merge(warehouse_routes(Arc::new(warehouses), &access)))).await
 }

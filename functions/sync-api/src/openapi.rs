@@ -10,6 +10,7 @@ use crate::job_wire::{JobAnswer, JobBody, JobListBody, QueuedJobBody};
 use crate::jobs::LIMIT_MAX;
 use crate::metrics::{MetricsBody, ResetBody};
 use crate::switch::{StartRequest, SwitchStatusBody, SwitchedBody};
+use crate::warehouse_openapi::warehouse_endpoints;
 
 /// An OpenAPI 3.1 document: this one.
 #[derive(ToSchema)]
@@ -19,7 +20,7 @@ struct OpenApiDocument(serde_json::Value);
 
 /// Describes the function.
 pub fn openapi() -> OpenApi {
-    let endpoints = open().into_iter().chain(jobs()).chain(switch()).chain(metrics());
+    let endpoints = open().into_iter().chain(jobs()).chain(switch()).chain(metrics()).chain(warehouse_endpoints());
     describe("sync-api", endpoints)
 }
 

@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use evenstock_app::{Clock, JobStore, MARKETPLACE_B, Queue, TriggerDeps, TriggerError, trigger_all, trigger_one};
+use evenstock_app::{
+    Clock, JobStore, MARKETPLACE_B, Queue, TriggerDeps, TriggerError, Warehouse, trigger_all, trigger_one,
+};
 use evenstock_domain::{Job, JobId, JobKind, JobPart, OrganizationId, Timestamp};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, answered, header_key};
 use evenstock_runtime::{SystemClock, id_of};
@@ -19,6 +21,9 @@ use crate::{Operations, OperationsStore, Shared};
 
 /// How long `POST /api/sync` waits for its job, in milliseconds.
 const PATIENCE_MS: i64 = 20_000;
+
+/// Warehouses that one sync reconciles, at most.
+const WAREHOUSES_MAX: u32 = 100;
 
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -42,7 +47,7 @@ async fn bound<S: OperationsStore, Q>(
 }
 
 /// The job that a request asks for: the same for every repetition. A crash before the answer is kept costs no other job.
-fn job_id(request: &BoundRequest, part: &str) -> Result<JobId, ApiError> {
+pub(crate) fn job_id(request: &BoundRequest, part: &str) -> Result<JobId, ApiError> {
     let id = id_of(request.time, &format!("{}{part}", request.id()));
     JobId::parse(&format!("sync-{id}")).map_err(ApiError::internal)
 }
@@ -147,8 +152,26 @@ async fn started<S: OperationsStore, Q: Queue>(
         let subject = MARKETPLACE_B.to_owned();
         parts.push(JobPart { id: job_id(request, "/poll")?, kind: JobKind::Poll, subject });
     }
+    parts.extend(warehouses(operations, organization, request).await?);
     let id = job_id(request, "")?;
     Ok(trigger_all(deps(operations), organization, id, parts).await.map_err(failed)?.job)
+}
+
+/// A part for each of the organization's warehouses, as many as one job can wait for.
+async fn warehouses<S: OperationsStore, Q: Queue>(
+    operations: &Operations<S, Q>,
+    organization: &OrganizationId,
+    request: &BoundRequest,
+) -> Result<Vec<JobPart>, ApiError> {
+    let page = operations.store.warehouses_of(organization, None, WAREHOUSES_MAX).await?;
+    if page.more {
+        tracing::warn!(organization.id = %organization, "more warehouses than one sync can reconcile: {WAREHOUSES_MAX}");
+    }
+    let part = |warehouse: Warehouse| {
+        let subject = warehouse.id.to_string();
+        Ok(JobPart { id: job_id(request, &format!("/warehouse/{subject}"))?, kind: JobKind::Warehouse, subject })
+    };
+    page.warehouses.into_iter().map(part).collect()
 }
 
 fn deps<S, Q>(operations: &Operations<S, Q>) -> TriggerDeps<'_, S, Q, SystemClock> {

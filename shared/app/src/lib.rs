@@ -33,6 +33,7 @@ mod sweep;
 mod switch;
 mod trigger;
 mod update;
+mod warehouses;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -94,3 +95,9 @@ pub use sweep::{SweepLimits, SweepReport, sweep};
 pub use switch::{SwitchStore, SyncSwitch, Turn};
 pub use trigger::{TriggerDeps, TriggerError, trigger_all, trigger_one};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};
+pub use warehouses::{
+    CentralSide, Conflict, ConflictChoice, ConflictPage, ConflictResolution, ConflictStore, CountDeps, CountOutcome,
+    CountsApplied, KeyChange, ReconcilePlan, Resolve, ResolveResult, SliceEnd, WAREHOUSE_SOURCE, Warehouse,
+    WarehouseCount, WarehouseFeed, WarehousePage, WarehouseRow, WarehouseSettings, WarehouseStockPage, WarehouseStore,
+    WarehouseSyncJob, apply_counts, follow_conflict, reconcile, resolve_conflict, warehouse_source,
+};

@@ -5,8 +5,8 @@
 use evenstock_domain::{Job, JobId, JobKind, JobPart, JobReport, JobStatus, OrganizationId};
 
 use crate::{
-    Clock, JobStore, Outgoing, PollJob, Queue, QueueError, QueueName, StartedJob, StoreError, finish_job, finish_part,
-    start_job,
+    Clock, JobStore, Outgoing, PollJob, Queue, QueueError, QueueName, StartedJob, StoreError, WarehouseSyncJob,
+    finish_job, finish_part, start_job,
 };
 
 /// Why a sync could not be set going. Asking again goes on where this stopped.
@@ -98,7 +98,12 @@ async fn queue_work<Q: Queue>(queue: &Q, job: &Job) -> Result<(), QueueError> {
             let message = PollJob { job_id, organization, requested_at: job.created_at.to_string() };
             (QueueName::PollJobs, serde_json::to_string(&message))
         }
-        JobKind::Warehouse | JobKind::Trigger => {
+        JobKind::Warehouse => {
+            let (job_id, organization) = (job.id.to_string(), job.organization.to_string());
+            let message = WarehouseSyncJob { job_id, organization, warehouse: job.subject.clone() };
+            (QueueName::WarehouseSync, serde_json::to_string(&message))
+        }
+        JobKind::Trigger => {
             return Err(QueueError(format!("no worker takes jobs of the kind {}", job.kind.as_str()).into()));
         }
     };

@@ -11,6 +11,7 @@ mod breaker;
 mod callback;
 mod change;
 mod codec;
+mod contradiction;
 mod decide;
 mod event;
 mod feed;
@@ -37,6 +38,7 @@ pub use callback::{
 };
 pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
+pub use contradiction::{ConflictPolicy, Contradiction, contradiction};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use feed::{

@@ -24,6 +24,8 @@
 //! | marker of the change feed | `organization#F` | `M` |
 //! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
+//! | warehouse | `H#warehouse` | `H` |
+//! | conflict | `organization#X` | `X#time of the change (ms)-hash` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
 //! | data key that seals secrets | `Z#id` | `Z` |
@@ -153,6 +155,48 @@ pub(crate) fn parse_reservation(pk: &str, sk: &str) -> Option<(OrganizationId, R
 /// A group of due reservations.
 pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
+}
+
+/// The key of a warehouse: of the whole system, because its name belongs to one organization.
+pub(crate) fn warehouse(id: &LocationId) -> Key {
+    Key { pk: format!("H#{}", escape(id.as_str())), sk: "H".to_owned() }
+}
+
+/// Reads a warehouse's key back.
+pub(crate) fn parse_warehouse(pk: &str) -> Option<LocationId> {
+    LocationId::parse(&unescape(pk.strip_prefix("H#")?)).ok()
+}
+
+/// An organization's warehouses in the index of what is due, where their time is that of the claim.
+pub(crate) fn warehouses_of(organization: &OrganizationId) -> String {
+    format!("warehouse#{}", escape(organization.as_str()))
+}
+
+/// The prefix of every conflict's sort key; the stream's filter in `template.yaml` names it too.
+pub(crate) const CONFLICT_PREFIX: &str = "X#";
+
+pub(crate) fn conflicts_of(organization: &OrganizationId) -> String {
+    format!("{}#X", escape(organization.as_str()))
+}
+
+pub(crate) fn conflict(organization: &OrganizationId, id: &str) -> Key {
+    Key { pk: conflicts_of(organization), sk: format!("{CONFLICT_PREFIX}{id}") }
+}
+
+/// Whether an item with this sort key is a conflict.
+pub(crate) fn is_conflict(sk: &str) -> bool {
+    sk.starts_with(CONFLICT_PREFIX)
+}
+
+/// The id in a conflict's sort key.
+pub(crate) fn conflict_id(sk: &str) -> Option<String> {
+    sk.strip_prefix(CONFLICT_PREFIX).map(str::to_owned)
+}
+
+/// Reads a conflict's key back.
+pub(crate) fn parse_conflict(pk: &str, sk: &str) -> Option<(OrganizationId, String)> {
+    let organization = OrganizationId::parse(&unescape(pk.strip_suffix("#X")?)).ok()?;
+    Some((organization, conflict_id(sk)?))
 }
 
 pub(crate) fn jobs_partition(organization: &OrganizationId) -> String {

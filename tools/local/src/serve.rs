@@ -197,7 +197,7 @@ fn start_triggers(
             }
         }
     }
-    Ok(routes.merge(functions.schedules(ticks)).merge(functions.dead_letters(queues)))
+    Ok(routes.merge(functions.schedules(ticks)).merge(functions.dead_letters(queues)).merge(functions.produce()))
 }
 
 /// A function that sees the request as it came, without what our own routing found in its path.

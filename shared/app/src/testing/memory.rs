@@ -9,9 +9,10 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, IdempotencyStore,
-    KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus, PollStatusStore, PollStore,
-    ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation,
+    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
+    IdempotencyStore, KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
+    PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored,
+    StoredReservation, Warehouse,
 };
 
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(super) struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
+    pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
+    pub(super) conflicts: BTreeMap<(OrganizationId, String), Conflict>,
     pub(super) jobs: super::memory_jobs::JobState,
     pub(super) orders: super::memory_orders::Orders,
     callbacks: super::callback_memory::CallbackState,

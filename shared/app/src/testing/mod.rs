@@ -21,6 +21,8 @@ pub mod seal_contract;
 mod sealer;
 mod state_contract;
 mod surface_contract;
+pub mod warehouse_contract;
+mod warehouses;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};

@@ -239,6 +239,9 @@ pub const fn logical_id(queue: QueueName) -> &'static str {
         QueueName::StoreSync => "StoreSyncQueue",
         QueueName::Callbacks => "CallbacksQueue",
         QueueName::StreamDlq => "StreamDlq",
+        QueueName::WarehouseEvents => "WarehouseEventsQueue",
+        QueueName::WarehouseEventsDlq => "WarehouseEventsDlq",
+        QueueName::WarehouseSync => "WarehouseSyncQueue",
     }
 }
 
