@@ -23,13 +23,16 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" => FUNCTION,
+        | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" | "callbacks-api"
+        | "callback-worker" => FUNCTION,
         "local" => &[
             "domain",
             "app",
             "store",
             "channels",
             "runtime",
+            "callback-worker",
+            "callbacks-api",
             "webhook",
             "poller",
             "stock-worker",

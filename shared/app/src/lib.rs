@@ -37,7 +37,13 @@ pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
-pub use callback::{Call, CallbackSender, InvalidTarget};
+pub use callback::{
+    Arrival, Arrivals, Call, CallbackJob, CallbackSender, CallbackStore, DeliverDeps, DeliverReport, DeliveryPage,
+    DueDelivery, EndpointChange, FanOutError, FannedOut, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
+    ReplayError, ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
+    announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
+    replay, replay_since, requeue, reset_health, secret_context, send_test,
+};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;

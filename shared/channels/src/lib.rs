@@ -21,7 +21,7 @@ mod secret;
 
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
-    TOLERANCE_SECONDS, Target,
+    TOLERANCE_SECONDS, Target, callbacks_sender,
 };
 pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};

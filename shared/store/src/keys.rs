@@ -12,6 +12,10 @@
 //! | receipt | `T#store` | `T#receipt` |
 //! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
 //! | sync token | `TT#SHA-256 of the token` | `TT` |
+//! | endpoints of callbacks | `organization#W` | `W` |
+//! | how an endpoint has been doing | `organization#W#endpoint` | `H` |
+//! | delivery | `organization#W#endpoint` | `D#event time (ms)#hash` |
+//! | what arrived at once | `organization#W#endpoint` | `A#written (ms)#hash` |
 //! | page of the change feed | `organization#F` | `F#number of its first change` |
 //! | marker of the change feed | `organization#F` | `M` |
 //! | repair of the change feed | `repair` | `repair` |
@@ -27,8 +31,8 @@
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
 use evenstock_domain::{
-    LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId, ReceiptState, ReservationId, Sku, Source,
-    StoreId, Timestamp,
+    DeliveryId, EndpointId, LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId, ReceiptState,
+    ReservationId, Sku, Source, StoreId, Timestamp,
 };
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
@@ -51,6 +55,12 @@ pub(crate) const RECEIPT_PREFIX: &str = "T#";
 
 /// The sort key of every reservation; the stream's filter in `template.yaml` names it too.
 const RESERVATION: &str = "R";
+
+/// What the sort keys of deliveries begin with.
+pub(crate) const DELIVERY_PREFIX: &str = "D#";
+
+/// What the sort keys of what arrived at once begin with. Smaller than that of deliveries: a list reads both in one go.
+pub(crate) const ARRIVALS_PREFIX: &str = "A#";
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +204,49 @@ pub(crate) fn receipts_in(state: ReceiptState, store: &StoreId) -> String {
     format!("{}#{}", state.as_str(), escape(store.as_str()))
 }
 
+/// An organization's endpoints.
+pub(crate) fn callback_registry(organization: &OrganizationId) -> Key {
+    Key { pk: format!("{}#W", escape(organization.as_str())), sk: "W".to_owned() }
+}
+
+/// The partition of everything that goes to one endpoint.
+pub(crate) fn endpoint_partition(organization: &OrganizationId, endpoint: &EndpointId) -> String {
+    format!("{}#W#{}", escape(organization.as_str()), escape(endpoint.as_str()))
+}
+
+pub(crate) fn endpoint_health(organization: &OrganizationId, endpoint: &EndpointId) -> Key {
+    Key { pk: endpoint_partition(organization, endpoint), sk: "H".to_owned() }
+}
+
+pub(crate) fn delivery(organization: &OrganizationId, id: &DeliveryId) -> Key {
+    let sk = format!("{}{}", delivery_prefix_from(id.time), id.digest());
+    Key { pk: endpoint_partition(organization, &id.endpoint), sk }
+}
+
+/// What the sort keys of deliveries of events at `time` begin with; smaller than those of later ones.
+pub(crate) fn delivery_prefix_from(time: Timestamp) -> String {
+    format!("{DELIVERY_PREFIX}{:014}#", time.as_millis())
+}
+
+/// Reads a delivery's key back; `None` for every other item.
+pub(crate) fn parse_delivery(pk: &str, sk: &str) -> Option<(OrganizationId, DeliveryId)> {
+    let (organization, endpoint) = pk.split_once("#W#")?;
+    let (time, digest) = sk.strip_prefix(DELIVERY_PREFIX)?.split_once('#')?;
+    let time: i64 = time.parse().ok()?;
+    let id = DeliveryId::parse(&format!("{}.{time}.{digest}", unescape(endpoint))).ok()?;
+    Some((OrganizationId::parse(&unescape(organization)).ok()?, id))
+}
+
+pub(crate) fn arrivals(organization: &OrganizationId, endpoint: &EndpointId, at: Timestamp, digest: &str) -> Key {
+    let sk = format!("{ARRIVALS_PREFIX}{:014}#{digest}", at.as_millis());
+    Key { pk: endpoint_partition(organization, endpoint), sk }
+}
+
+/// A group of due deliveries.
+pub(crate) fn due_deliveries(bucket: u8) -> String {
+    format!("callback#{bucket}")
+}
+
 /// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
 pub(crate) fn feed(organization: &OrganizationId) -> String {
     format!("{}#F", escape(organization.as_str()))
@@ -270,6 +323,20 @@ mod tests {
         assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (None, Some((id, name))));
         let Key { pk, sk } = sync_token(&[7; 32]);
         assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (None, None));
+    }
+
+    #[test]
+    fn delivery_keys_read_back_whatever_the_names_hold() {
+        let organization = OrganizationId::parse("org#W#%").unwrap();
+        for endpoint in ["0198-a", "a.b#W#c", "%23"] {
+            let endpoint = EndpointId::parse(endpoint).unwrap();
+            let id = DeliveryId::new(&endpoint, "event", Timestamp::EPOCH.plus_millis(1_700_000_000_000));
+            let Key { pk, sk } = delivery(&organization, &id);
+            assert_eq!(parse_delivery(&pk, &sk), Some((organization.clone(), id)));
+            assert!(sk >= delivery_prefix_from(Timestamp::EPOCH) && sk < DELIVERY_PREFIX.replace('#', "$"));
+        }
+        assert_eq!(parse_delivery("org#W", "W"), None);
+        assert_eq!(parse_delivery("org#W#e", "H"), None);
     }
 
     #[test]

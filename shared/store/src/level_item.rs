@@ -240,6 +240,17 @@ pub(crate) fn item_name(attributes: &Attributes) -> String {
     format!("{} {}", part("pk"), part("sk"))
 }
 
+/// What a stream record tells of a level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelChanges {
+    /// The level.
+    pub key: LevelKey,
+    /// The versions gained, oldest first.
+    pub changes: Vec<Change>,
+    /// The level's threshold of low stock.
+    pub low_stock: Option<Quantity>,
+}
+
 /// The changes that a stream record tells of, oldest first: versions gained from the old image to the new one. `None`
 /// when the level was removed.
 ///
@@ -248,7 +259,7 @@ pub(crate) fn item_name(attributes: &Attributes) -> String {
 pub fn level_change(
     old: Option<serde_dynamo::Item>,
     new: Option<serde_dynamo::Item>,
-) -> Result<Option<(LevelKey, Vec<Change>)>, StoreError> {
+) -> Result<Option<LevelChanges>, StoreError> {
     let read = |image: serde_dynamo::Item| {
         serde_dynamo::from_item::<_, LevelItem>(image).map_err(|error| corrupt("stream image", error))
     };
@@ -262,5 +273,5 @@ pub fn level_change(
     if (changes.len() as u64) < level.version.saturating_sub(before) {
         return Err(corrupt(name, "more versions were gained than the item has entries"));
     }
-    Ok(Some((key, changes)))
+    Ok(Some(LevelChanges { key, changes, low_stock: level.policy.low_stock }))
 }

@@ -9,8 +9,8 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, with_causes};
-use evenstock_channels::{ClientError, OrderClient};
+use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, Subscriptions, with_causes};
+use evenstock_channels::{ClientError, HttpCallbacks, OrderClient};
 use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
@@ -29,6 +29,10 @@ type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channel
 type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
 type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, LocalQueues, SystemClock>;
 type OrderWorker = evenstock_order_worker::Worker<DynamoStore, OrderClient, KeyringSealer, SystemClock, LocalQueues>;
+type Endpoints =
+    evenstock_callbacks_api::Endpoints<DynamoStore, LocalQueues, HttpCallbacks, KeyringSealer, SystemClock>;
+type Callbacks =
+    evenstock_callback_worker::Callbacks<DynamoStore, LocalQueues, HttpCallbacks, KeyringSealer, SystemClock>;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
 pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
@@ -48,6 +52,8 @@ pub(crate) struct Functions {
     orders_api: Router,
     order_worker: Arc<OrderWorker>,
     replication_api: Router,
+    callbacks_api: Router,
+    callbacks: Arc<Callbacks>,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -64,6 +70,9 @@ pub(crate) enum WiringError {
     /// The client of the marketplaces.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Callbacks cannot be sent.
+    #[error(transparent)]
+    Callbacks(#[from] evenstock_callback_worker::SetupError),
     /// The first key could not be stored.
     #[error("the key `demo` cannot be stored")]
     Store(#[from] StoreError),
@@ -118,6 +127,7 @@ impl Functions {
             watch: evenstock_replication_api::Watch::default(),
         };
         let (orders_api, order_worker) = wire_orders(environment, &store, queues, &access)?;
+        let (callbacks_api, callbacks) = callbacks(environment, &store, queues)?;
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -145,8 +155,11 @@ impl Functions {
                 ids: ids.clone(),
                 limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
                 recent: RecentPages::default(),
+                subscriptions: Subscriptions::default(),
             }),
             scheduler: Arc::new(Scheduler { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids }),
+            callbacks_api: evenstock_callbacks_api::routes(Arc::new(callbacks_api), &access),
+            callbacks: Arc::new(callbacks),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
             access,
         })
@@ -161,6 +174,7 @@ impl Functions {
             "OrdersApiFunction" => Ok(self.orders_api.clone()),
             "MockMarketplaceFunction" => Ok(self.mock_marketplace.clone()),
             "ReplicationApiFunction" => Ok(self.replication_api.clone()),
+            "CallbacksApiFunction" => Ok(self.callbacks_api.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }
@@ -193,6 +207,10 @@ impl Functions {
             "OrderWorkerFunction" => {
                 let worker = Arc::clone(&self.order_worker);
                 Ok(Arc::new(move |event| handle_stores(Arc::clone(&worker), event).boxed()))
+            }
+            "CallbackWorkerFunction" => {
+                let callbacks = Arc::clone(&self.callbacks);
+                Ok(Arc::new(move |event| handle_callbacks(Arc::clone(&callbacks), event).boxed()))
             }
             _ => Err(unserved(function, "SQS")),
         }
@@ -227,6 +245,31 @@ impl Functions {
             _ => Err(unserved(function, "DynamoDB")),
         }
     }
+}
+
+/// What registers endpoints, and what calls them.
+fn callbacks(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    queues: &LocalQueues,
+) -> Result<(Endpoints, Callbacks), WiringError> {
+    let endpoints = Endpoints {
+        store: Arc::clone(store),
+        queue: queues.clone(),
+        sender: evenstock_callback_worker::sender(environment)?,
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+    };
+    let callbacks = Callbacks {
+        store: store.as_ref().clone(),
+        queue: queues.clone(),
+        sender: evenstock_callback_worker::sender(environment)?,
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        schedule: evenstock_callback_worker::retry_schedule(environment)?,
+    };
+    Ok((endpoints, callbacks))
 }
 
 pub(crate) fn unserved(function: &str, kind: &'static str) -> WiringError {
@@ -292,6 +335,13 @@ async fn handle_jobs(polls: Arc<Polls>, event: SqsEvent) -> Result<Vec<String>, 
     let failures = response.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
     let id = |failure: &Value| failure.get("itemIdentifier").and_then(Value::as_str).map(str::to_owned);
     Ok(failures.iter().filter_map(id).collect())
+}
+
+async fn handle_callbacks(callbacks: Arc<Callbacks>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let name = evenstock_runtime::new_id();
+    let response =
+        evenstock_callback_worker::handle(&callbacks, event, &name).await.map_err(|error| with_causes(&error))?;
+    Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 
 async fn publish(publisher: Arc<Publisher>, event: Event) -> Vec<String> {

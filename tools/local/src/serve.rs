@@ -87,6 +87,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         ("SEAL_KEYS", seal_keys),
         // The mock is one of the functions here.
         ("MARKETPLACE_BASE_URL", format!("http://127.0.0.1:{port}")),
+        ("ALLOW_PRIVATE_CALLBACKS", "true".to_owned()),
     ]);
 
     let file = |name| home.as_ref().map(|home| home.file(name));

@@ -17,6 +17,7 @@ const FUNCTIONS: &[(&str, Describe)] = &[
     ("InventoryApiFunction", evenstock_inventory_api::openapi),
     ("SyncApiFunction", evenstock_sync_api::openapi),
     ("OrdersApiFunction", evenstock_orders_api::openapi),
+    ("CallbacksApiFunction", evenstock_callbacks_api::openapi),
     ("ReplicationApiFunction", evenstock_replication_api::openapi),
     ("MockMarketplaceFunction", evenstock_mock_marketplace::openapi),
 ];

@@ -37,6 +37,7 @@ pub(super) struct State {
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     pub(super) orders: super::memory_orders::Orders,
+    callbacks: super::callback_memory::CallbackState,
     pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
     pub(super) repair: Option<crate::RepairPass>,
     pub(super) writes: u64,
@@ -49,6 +50,10 @@ pub struct MemoryStore(Mutex<State>);
 impl MemoryStore {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn with_callbacks<T>(&self, work: impl FnOnce(&mut super::callback_memory::CallbackState) -> T) -> T {
+        work(&mut self.state().callbacks)
     }
 
     /// Puts a key, as the set-up of a deployment does.

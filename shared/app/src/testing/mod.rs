@@ -1,5 +1,8 @@
 //! Test doubles of the ports, and the contract that every store must meet. Only with the feature `testing`.
 
+mod callback_contract;
+mod callback_faulty;
+mod callback_memory;
 pub mod contract;
 mod fakes;
 mod faulty;
