@@ -11,7 +11,7 @@ use axum::response::Json;
 use axum::routing::post;
 use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, Subscriptions, with_causes};
 use evenstock_channels::{ClientError, HttpCallbacks, OrderClient};
-use evenstock_domain::{FeedLimits, OrganizationId};
+use evenstock_domain::{FeedLimits, Guard, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
@@ -284,7 +284,9 @@ fn wire_orders(
     access: &AccessControl,
 ) -> Result<(Router, OrderWorker), WiringError> {
     let base_url = environment.optional("MARKETPLACE_BASE_URL");
-    let marketplace = OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?;
+    let guard = Guard { allow_private: environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)? };
+    let credentials = environment.marketplace_credentials()?;
+    let marketplace = OrderClient::new(base_url, credentials, guard, OrderClient::TIMEOUT)?;
     let (checked, policy) = (marketplace.clone(), environment.order_policy()?);
     let orders = evenstock_orders_api::Orders {
         store: Arc::clone(store),

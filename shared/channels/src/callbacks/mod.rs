@@ -9,6 +9,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use resolver::GuardedResolver;
+
 pub use client::{HttpCallbacks, SenderError, callbacks_sender};
 pub use resolver::{Lookup, SystemLookup};
 pub use signature::{InvalidCallback, InvalidSigningKey, ReceivedHeaders, SigningKey, TOLERANCE_SECONDS};
