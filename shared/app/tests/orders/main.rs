@@ -11,5 +11,6 @@
 
 mod answers;
 mod model;
+mod races;
 mod rig;
 mod worker;
