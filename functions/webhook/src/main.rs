@@ -6,7 +6,7 @@ use std::sync::Arc;
 use evenstock_app::QueueName;
 use evenstock_runtime::http::serve;
 use evenstock_runtime::{Environment, LogFormat, init_logs};
-use evenstock_store::{QueueUrls, SqsQueues, sqs_client};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_webhook::{Intake, connections, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,6 +16,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&environment.aws()?), urls);
-    let intake = Intake { queue, connections: connections(&environment)? };
+    let client = dynamodb_client(&environment.aws()?);
+    let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
+    let sealer = environment.kms_sealer(&store)?;
+    let intake = Intake { queue, connections: connections(&environment)?, store, sealer };
     serve(router(Arc::new(intake))).await
 }

@@ -110,7 +110,12 @@ impl Functions {
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
         let connections = evenstock_webhook::connections(environment)?;
-        let intake = evenstock_webhook::Intake { queue: queues.clone(), connections };
+        let intake = evenstock_webhook::Intake {
+            queue: queues.clone(),
+            connections,
+            store: store.as_ref().clone(),
+            sealer: environment.keyring_sealer()?,
+        };
         let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
         let inventory = evenstock_inventory_api::Inventory {
             store: Arc::clone(&store),

@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use evenstock_app::testing::contract::registration;
 use evenstock_app::testing::{FixedClock, MemoryStore};
 use evenstock_app::{
-    Imported, MarketplaceAccount, MarketplaceError, MarketplaceStores, OrderMarketplace, RegisterStore, SecretText,
-    SweepLimits, SyncLimits, SyncOutcome, Validation, cancel_order, enqueue_due_stores, import_order, note_receipt,
-    register_store, sync_store,
+    BreakerStore, Imported, MarketplaceAccount, MarketplaceError, MarketplaceStores, OrderMarketplace, ReceiptStore,
+    RegisterStore, SecretText, SweepLimits, SyncLimits, SyncOutcome, Validation, cancel_order, enqueue_due_stores,
+    import_order, note_receipt, register_store, sync_store,
 };
 use evenstock_domain::{OrderStock, ReceiptState};
 
@@ -24,6 +24,14 @@ async fn counted() -> Counted {
     rig(MemoryStore::default(), CountingMarketplace::default()).await
 }
 
+async fn noted(count: usize) -> Counted {
+    let rig = counted().await;
+    for n in 0..count {
+        note_receipt(&rig.store, &rig.clock, &rig.of, &id(&format!("r{n}"))).await.unwrap();
+    }
+    rig
+}
+
 /// Gives a process so many turns; what it came to, if it came to its end.
 fn turns<T>(mut process: Pin<&mut impl Future<Output = T>>, count: usize) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
@@ -35,16 +43,30 @@ fn turns<T>(mut process: Pin<&mut impl Future<Output = T>>, count: usize) -> Opt
     None
 }
 
-async fn job<M: OrderMarketplace>(rig: &Rig<MemoryStore, M>, name: &str, limits: SyncLimits) -> SyncOutcome {
+/// Runs a process for so many turns, then another one to its end beside it, then the first one to its end.
+async fn meeting<T, U>(first: impl Future<Output = T>, turns_before: usize, second: impl Future<Output = U>) -> (T, U) {
+    let mut first = pin!(first);
+    match turns(first.as_mut(), turns_before) {
+        Some(done) => (done, second.await),
+        None => futures::join!(first, second),
+    }
+}
+
+async fn job<S, M>(rig: &Rig<S, M>, name: &str, limits: SyncLimits) -> SyncOutcome
+where
+    S: MarketplaceStores + ReceiptStore + BreakerStore,
+    M: OrderMarketplace,
+{
     sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (name, name), limits).await.unwrap()
 }
 
 #[tokio::test]
 async fn importer_killed_at_any_point_leaves_a_receipt_that_the_worker_settles() {
     for killed_after in 0..TURNS {
-        let rig = counted().await;
+        let rig = counted().await.yielding();
         let name = id("r");
         turns(pin!(import_order(rig.deps(), &rig.of, &name, "killed")), killed_after);
+        let rig = rig.at_rest();
         if rig.store.receipts().is_empty() {
             continue;
         }
@@ -63,16 +85,17 @@ async fn importer_killed_at_any_point_leaves_a_receipt_that_the_worker_settles()
 #[tokio::test]
 async fn cancellation_at_any_point_of_an_import_leaves_the_stock_as_it_was() {
     for meets_after in 0..TURNS {
-        let rig = counted().await;
+        let rig = counted().await.yielding();
         let name = id("r");
-        let mut import = pin!(import_order(rig.deps(), &rig.of, &name, "importer"));
-        let early = turns(import.as_mut(), meets_after);
-        cancel_order(&rig.store, &rig.clock, &rig.of, &name).await.unwrap();
-        let imported = match early {
-            Some(imported) => imported,
-            None => import.await,
-        };
+        let met = meeting(
+            import_order(rig.deps(), &rig.of, &name, "importer"),
+            meets_after,
+            cancel_order(&rig.store, &rig.clock, &rig.of, &name),
+        );
+        let (imported, cancelled) = met.await;
         assert!(matches!(imported.unwrap(), Imported::Answered(_)), "after {meets_after} turns");
+        assert!(cancelled.unwrap().cancelled_at.is_some());
+        let rig = rig.at_rest();
         let receipt = rig.receipt("r").await;
         assert_eq!((receipt.state(), receipt.stock()), (ReceiptState::Success, Some(OrderStock::Returned)));
         assert_eq!((rig.available().await, rig.marketplace.asked()["r"]), (0, 1), "after {meets_after} turns");
@@ -82,17 +105,18 @@ async fn cancellation_at_any_point_of_an_import_leaves_the_stock_as_it_was() {
 #[tokio::test]
 async fn registration_at_any_point_of_an_import_is_kept_and_so_is_the_answer() {
     for meets_after in 0..TURNS {
-        let rig = counted().await;
+        let rig = counted().await.yielding();
         let name = id("r");
-        let mut import = pin!(import_order(rig.deps(), &rig.of, &name, "importer"));
-        let early = turns(import.as_mut(), meets_after);
         let renewed = RegisterStore { access_token: SecretText::new("new"), ..registration("id-2") };
-        register_store(&rig.store, &rig.sealer, &rig.clock, &renewed).await.unwrap();
-        let imported = match early {
-            Some(imported) => imported,
-            None => import.await,
-        };
+        let met = meeting(
+            import_order(rig.deps(), &rig.of, &name, "importer"),
+            meets_after,
+            register_store(&rig.store, &rig.sealer, &rig.clock, &renewed),
+        );
+        let (imported, registered) = met.await;
         assert!(matches!(imported.unwrap(), Imported::Answered(_)), "after {meets_after} turns");
+        assert_eq!(registered.unwrap().store, rig.of.store.id);
+        let rig = rig.at_rest();
         let store = rig.store.load_store(&rig.of.store.id).await.unwrap().unwrap().store;
         assert_eq!(store.account(&rig.sealer).await.unwrap().access_token.expose(), "new");
         assert!(store.sync.watch.is_some(), "the watch of the import is not lost, after {meets_after} turns");
@@ -135,42 +159,58 @@ async fn token_that_is_registered_while_a_job_runs_is_shown_from_the_next_page_o
 
 #[tokio::test]
 async fn job_that_lost_its_store_in_mid_batch_goes_on_to_no_effect() {
-    for meets_after in (1..400).step_by(17) {
-        let rig = counted().await;
-        for n in 0..12 {
-            note_receipt(&rig.store, &rig.clock, &rig.of, &id(&format!("r{n}"))).await.unwrap();
-        }
-        let mut old = pin!(job(&rig, "old", LIMITS));
-        if let Some(done) = turns(old.as_mut(), meets_after) {
-            assert_eq!(done, SyncOutcome::Completed);
-            continue;
-        }
-        // Longer than its lease and its claims.
-        rig.clock.advance_ms(900_000);
-        assert_eq!(job(&rig, "new", LIMITS).await, SyncOutcome::Completed);
-        let believed = rig.store.receipts();
-        assert!(believed.iter().all(|receipt| receipt.state() == ReceiptState::Success));
-        let outcome = old.await;
-        assert!(matches!(outcome, SyncOutcome::NotLeased | SyncOutcome::Completed), "{outcome:?}");
+    for meets_after in (1..800).step_by(17) {
+        let rig = noted(12).await.yielding();
+        let believed = {
+            let mut old = pin!(job(&rig, "old", LIMITS));
+            if let Some(done) = turns(old.as_mut(), meets_after) {
+                assert_eq!(done, SyncOutcome::Completed);
+                break;
+            }
+            // Longer than its lease and its claims.
+            rig.clock.advance_ms(900_000);
+            assert_eq!(job(&rig, "new", LIMITS).await, SyncOutcome::Completed);
+            let believed = rig.store.inner().receipts();
+            assert!(believed.iter().all(|receipt| receipt.state() == ReceiptState::Success));
+            let outcome = old.await;
+            assert!(matches!(outcome, SyncOutcome::NotLeased | SyncOutcome::Completed), "{outcome:?}");
+            believed
+        };
+        let rig = rig.at_rest();
         assert_eq!(rig.store.receipts(), believed, "lost after {meets_after} turns");
         assert_eq!(rig.available().await, -12);
     }
 }
 
-/// Refuses the credentials for one receipt at once, and takes its time for the others.
+#[tokio::test]
+async fn worker_killed_at_any_call_is_followed_by_the_next_delivery() {
+    for killed_after in (0..400).step_by(3) {
+        let rig = noted(5).await.yielding();
+        let is_done = turns(pin!(job(&rig, "message", LIMITS)), killed_after).is_some();
+        // The same message comes again; the lease is its own, and the claims have lapsed.
+        rig.clock.advance_ms(390_000);
+        assert_eq!(job(&rig, "message", LIMITS).await, SyncOutcome::Completed, "killed after {killed_after} turns");
+        let rig = rig.at_rest();
+        assert!(rig.store.receipts().iter().all(|receipt| receipt.state() == ReceiptState::Success));
+        assert_eq!(rig.available().await, -5, "killed after {killed_after} turns");
+        if is_done {
+            break;
+        }
+    }
+}
+
+/// Refuses the credentials for one receipt soon, and takes its time for the others.
 #[derive(Debug, Default)]
 struct Moody(Mutex<u32>);
 
 impl OrderMarketplace for Moody {
     async fn validate(&self, _account: &MarketplaceAccount, receipt: &str) -> Result<Validation, MarketplaceError> {
         *self.0.lock().unwrap() += 1;
-        if receipt == "r0" {
-            return Err(MarketplaceError::Unauthorized);
-        }
-        for _ in 0..50 {
+        let is_first = receipt == "r0";
+        for _ in 0..if is_first { 3 } else { 50 } {
             tokio::task::yield_now().await;
         }
-        Ok(order("o", "USD", 1, false))
+        if is_first { Err(MarketplaceError::Unauthorized) } else { Ok(order("o", "USD", 1, false)) }
     }
 }
 
