@@ -10,6 +10,7 @@
 )]
 
 mod answers;
+mod cost;
 mod model;
 mod races;
 mod rig;
