@@ -5,7 +5,8 @@ use evenstock_runtime::http::{Endpoint, describe};
 use utoipa::openapi::OpenApi;
 
 use crate::wire::{
-    ChangeRequest, DeliveriesBody, EndpointBody, QueuedBody, RegisterRequest, RegisteredBody, ReplayRequest, SecretBody,
+    ChangeRequest, DeliveriesBody, EndpointBody, EndpointRequest, QueuedBody, RegisteredEndpointBody, ReplayRequest,
+    SecretBody,
 };
 
 /// Describes the function.
@@ -14,9 +15,9 @@ pub fn openapi() -> OpenApi {
     let endpoints = [
         Endpoint::post("/webhooks/register", "registerEndpoint", "Registers where to be told what happens.")
             .scope(Write)
-            .body::<RegisterRequest>()
+            .body::<EndpointRequest>()
             .idempotent()
-            .answers::<RegisteredBody>(200, "Registered now, with its secret, or before, without."),
+            .answers::<RegisteredEndpointBody>(200, "Registered now, with its secret, or before, without."),
         Endpoint::get("/webhooks", "listEndpoints", "Lists an organization's endpoints.")
             .scope(Read)
             .query("organizationId", "The key's own organization unless named.")

@@ -14,7 +14,7 @@ use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Fields, JsonBody, 
 use evenstock_runtime::random_bytes;
 use serde_json::json;
 
-use crate::wire::{EndpointBody, RegisteredBody, read_event, read_schedule};
+use crate::wire::{EndpointBody, RegisteredEndpointBody, read_event, read_schedule};
 use crate::{Endpoints, Shared, organization_of, sealing};
 
 /// Bytes of a secret.
@@ -72,7 +72,7 @@ where
     // The one that is stored: a twin under the same key may have been faster.
     let stored = Sealed::from_stored(endpoint.secrets.current.clone());
     let secret = if new { Some(sealer.open(&context, &stored).await.map_err(sealing)?) } else { None };
-    let body = RegisteredBody {
+    let body = RegisteredEndpointBody {
         endpoint: EndpointBody::new(&organization, &endpoint),
         secret: secret.map(|secret| secret.expose().to_owned()),
     };
@@ -102,7 +102,7 @@ impl core::error::Error for NoRandomness {}
 
 async fn shown<K: Sealer>(sealer: &K, context: &str, kept: &str, replayed: bool) -> Result<Response, ApiError> {
     let opened = sealer.open(context, &Sealed::from_stored(kept)).await.map_err(sealing)?;
-    let body: RegisteredBody = serde_json::from_str(opened.expose()).map_err(ApiError::internal)?;
+    let body: RegisteredEndpointBody = serde_json::from_str(opened.expose()).map_err(ApiError::internal)?;
     Ok(answered(StatusCode::OK, body, replayed))
 }
 

@@ -47,7 +47,7 @@ impl EndpointBody {
 /// An endpoint as it was registered.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RegisteredBody {
+pub(crate) struct RegisteredEndpointBody {
     #[serde(flatten)]
     pub(crate) endpoint: EndpointBody,
     /// What signs its callbacks. Shown once, to whoever registered it.
@@ -158,7 +158,7 @@ pub(crate) struct DeliveriesBody {
     "organizationId": "demo", "event": "stock.low", "targetUrl": "https://example.com/hook", "retrySchedule": ["5s", "5m"],
 }))]
 #[expect(dead_code, reason = "this type describes; the handler reads the body field by field")]
-pub(crate) struct RegisterRequest {
+pub(crate) struct EndpointRequest {
     #[schema(min_length = 1, max_length = 128)]
     organization_id: String,
     /// An event's name, or `*`.

@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use evenstock_app::{Clock, MarketplaceStores, Outgoing, Queue, QueueName, ReceiptStore, Sealer, StockChange};
 use evenstock_channels::{Delivery, InboundChannel, InvalidPayload, inbound};
-use evenstock_runtime::http::{ApiError, FieldIssue, shell};
-use evenstock_runtime::{SystemClock, new_id};
+use evenstock_runtime::http::{ApiError, FieldIssue, shed, shell};
+use evenstock_runtime::{ConfigError, Environment, SystemClock, new_id};
 use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -65,6 +65,28 @@ where
         .route("/ingest/{channel}/{store}", post(named_store::<Q, S, K>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(intake)
+}
+
+/// Turns deliveries away while more than `depth_max` stock changes wait: marketplaces deliver again.
+pub fn shedding<Q, S, K>(routes: Router, intake: &Arc<Intake<Q, S, K>>, depth_max: u64) -> Router
+where
+    Q: Queue + 'static,
+    S: Send + Sync + 'static,
+    K: Send + Sync + 'static,
+{
+    let intake = Arc::clone(intake);
+    shed(routes, depth_max, move || {
+        let intake = Arc::clone(&intake);
+        Box::pin(async move { Ok(intake.queue.depth(QueueName::StockChanges).await?.waiting) })
+    })
+}
+
+/// The depth above which deliveries are turned away, `LOAD_SHED_QUEUE_MAX`: 100,000 unless set.
+///
+/// # Errors
+/// [`ConfigError`] when it is no number.
+pub fn load_shed_queue_max(environment: &Environment) -> Result<u64, ConfigError> {
+    environment.parsed("LOAD_SHED_QUEUE_MAX", "a whole number of messages", 100_000)
 }
 
 /// A delivery that is on the queue.

@@ -10,6 +10,7 @@
 //! and only the clients perform I/O.
 
 mod callbacks;
+mod debezium;
 mod fields;
 mod http;
 mod inbound;
@@ -19,11 +20,13 @@ mod order_notice;
 mod orders;
 mod registry;
 mod secret;
+mod warehouse;
 
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
     TOLERANCE_SECONDS, Target, callbacks_sender,
 };
+pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
@@ -32,3 +35,4 @@ pub use order_notice::OrderNotice;
 pub use orders::OrderClient;
 pub use registry::inbound;
 pub use secret::{ApiSecret, InvalidSecret, Secret};
+pub use warehouse::{HttpWarehouses, WarehouseClientError};
