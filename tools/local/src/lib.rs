@@ -11,6 +11,7 @@ pub mod dynamo;
 pub mod filter;
 mod functions;
 mod home;
+mod local_routes;
 mod pump;
 pub mod queue;
 mod serve;

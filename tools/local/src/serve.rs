@@ -25,6 +25,7 @@ use tracing::{info, warn};
 use crate::dynamo::{DynamoError, LocalDynamo};
 use crate::functions::{Functions, WiringError, unserved};
 use crate::home::{Home, HomeError, new_key, new_seal_keys};
+use crate::local_routes::local_routes;
 use crate::pump::{Stop, pump, tick};
 use crate::queue::{LocalQueueError, LocalQueues};
 use crate::stream::{StreamError, StreamReader};
@@ -197,7 +198,7 @@ fn start_triggers(
             }
         }
     }
-    Ok(routes.merge(functions.schedules(ticks)).merge(functions.dead_letters(queues)).merge(functions.produce()))
+    Ok(routes.merge(local_routes(queues, ticks, &functions.access)))
 }
 
 /// A function that sees the request as it came, without what our own routing found in its path.
