@@ -12,8 +12,8 @@
 
 mod support;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use evenstock_app::Clock;
+use evenstock_runtime::SystemClock;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::{Runner, command};
@@ -21,7 +21,7 @@ use wiremock::matchers::{header, method, path, query_param, query_param_is_missi
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+    SystemClock.now().as_millis()
 }
 
 /// A change of a row in warehouse `wh-1`, so many milliseconds ago.
