@@ -22,8 +22,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "mock-marketplace" | "replication-api" => FUNCTION,
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "admin-api" | "change-publisher"
+        | "scheduler" | "mock-marketplace" | "replication-api" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -35,6 +35,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "stock-worker",
             "inventory-api",
             "sync-api",
+            "admin-api",
             "change-publisher",
             "scheduler",
             "replication-api",

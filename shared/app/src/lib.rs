@@ -6,6 +6,7 @@
 mod access;
 mod announcement;
 mod apply;
+mod audit;
 mod breaker;
 mod bulk;
 mod callback;
@@ -13,6 +14,7 @@ mod create;
 mod error;
 mod feed;
 mod history;
+mod key_admin;
 mod message;
 mod operation;
 mod order_marketplace;
@@ -34,6 +36,7 @@ pub mod testing;
 pub use access::{ApiKey, Scope};
 pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
+pub use audit::{AdminAction, AuditEntry, AuditLog, AuditPage, AuditPosition};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
 pub use callback::{Call, CallbackSender, InvalidTarget};
@@ -45,6 +48,10 @@ pub use feed::{
     RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
+pub use key_admin::{
+    AdminRequest, KEY_RANDOM_BYTES, KeyAdminStore, KeyPage, KeyRecord, NewKey, Revocation, create_key, key_id,
+    key_text, revoke_key,
+};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
 pub use order_marketplace::{

@@ -11,6 +11,7 @@ async fn fresh() -> Fresh {
 }
 
 evenstock_app::store_contract!(fresh);
+evenstock_app::admin_contract!(fresh);
 
 mod sealing {
     //! The contract of sealers on the one in memory.

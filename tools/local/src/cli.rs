@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
-use crate::commands::{ApiArgs, FlowArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, receiver, scheduler, smoke};
+use crate::commands::{
+    ApiArgs, FlowArgs, KeysArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, keys, receiver, scheduler, smoke,
+};
 use crate::serve::{self, Settings};
 
 /// Evenstock on this machine: everything in one process.
@@ -43,6 +45,8 @@ enum Command {
     Smoke(SmokeArgs),
     /// Be an endpoint that is called back: check signatures, print deliveries.
     Receiver(ReceiverArgs),
+    /// Make, list and withdraw API keys of a running instance.
+    Keys(KeysArgs),
     /// Call the scheduler of a running instance now.
     Scheduler(SchedulerArgs),
 }
@@ -69,6 +73,7 @@ pub fn run() -> ExitCode {
         Some(Command::Demo { api, flow }) => runtime.block_on(demo(&api, &flow)),
         Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
         Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
+        Some(Command::Keys(args)) => runtime.block_on(keys(&args)),
         Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
     };
     match done {

@@ -16,7 +16,6 @@ use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::queue::LocalQueues;
 
@@ -44,6 +43,7 @@ pub(crate) struct Functions {
     sync_api: Router,
     replication_api: Router,
     mock_marketplace: Router,
+    admin_api: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -89,7 +89,7 @@ impl Functions {
             session_token: None,
         });
         let store = Arc::new(DynamoStore::new(client, table, environment.history_days()?));
-        store.create_key(&Sha256::digest(DEMO_KEY).into(), &demo_key()?).await?;
+        store.insert_key(&demo_key()?).await?;
         let ids = environment.event_id_key()?;
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
@@ -108,6 +108,12 @@ impl Functions {
             cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
             watch: evenstock_replication_api::Watch::default(),
         };
+        let admin = evenstock_admin_api::Administration {
+            store: Arc::clone(&store),
+            clock: SystemClock,
+            sealer: environment.keyring_sealer()?,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+        };
         let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
         let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
         let marketplace = evenstock_poller::marketplace_b(environment)?;
@@ -121,6 +127,7 @@ impl Functions {
             webhook: evenstock_webhook::routes(Arc::new(intake)),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            admin_api: evenstock_admin_api::routes(Arc::new(admin), &access),
             replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
             mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
             worker: Arc::new(evenstock_stock_worker::Worker {
@@ -147,6 +154,7 @@ impl Functions {
         match function {
             "WebhookFunction" => Ok(self.webhook.clone()),
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
+            "AdminApiFunction" => Ok(self.admin_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
             "ReplicationApiFunction" => Ok(self.replication_api.clone()),
             "MockMarketplaceFunction" => Ok(self.mock_marketplace.clone()),
@@ -218,14 +226,15 @@ pub(crate) fn unserved(function: &str, kind: &'static str) -> WiringError {
     WiringError::Unserved { function: function.to_owned(), kind }
 }
 
-fn demo_key() -> Result<ApiKey, WiringError> {
-    Ok(ApiKey {
-        id: DEMO_KEY.to_owned(),
+fn demo_key() -> Result<KeyRecord, WiringError> {
+    let new = NewKey {
         organization: OrganizationId::parse(DEMO_KEY).map_err(|_| WiringError::Organization)?,
+        name: DEMO_KEY.to_owned(),
         scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
         operator: true,
         expires_at: None,
-    })
+    };
+    Ok(new.into_record(DEMO_KEY, SystemClock.now()))
 }
 
 async fn handle_stock(

@@ -100,6 +100,10 @@ impl KeyStore for BrokenKeys {
             if self.corrupt { StoreError::Corrupt { key: reason.clone(), reason } } else { StoreError::exhausted(3) };
         Err(error)
     }
+
+    async fn note_use(&self, _hash: &[u8; 32], _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[rstest]

@@ -1,5 +1,7 @@
 //! Test doubles of the ports, and the contract that every store must meet. Only with the feature `testing`.
 
+pub mod admin_contract;
+mod admin_memory;
 pub mod contract;
 mod fakes;
 mod faulty;

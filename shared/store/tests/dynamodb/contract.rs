@@ -3,3 +3,4 @@
 use crate::support;
 
 evenstock_app::store_contract!(support::fresh);
+evenstock_app::admin_contract!(support::fresh);

@@ -5,6 +5,7 @@
 mod api;
 mod demo;
 mod flow;
+mod keys;
 mod receiver;
 mod scheduler;
 mod smoke;
@@ -12,6 +13,7 @@ mod smoke;
 pub(crate) use api::{Api, ApiArgs};
 pub(crate) use demo::demo;
 pub(crate) use flow::FlowArgs;
+pub(crate) use keys::{KeysArgs, keys};
 pub(crate) use receiver::{ReceiverArgs, receiver};
 pub(crate) use scheduler::{SchedulerArgs, scheduler};
 pub(crate) use smoke::{SmokeArgs, smoke};
