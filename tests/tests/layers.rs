@@ -22,8 +22,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "admin-api" | "change-publisher"
-        | "scheduler" | "mock-marketplace" | "replication-api" => FUNCTION,
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
+        | "admin-api" | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -38,8 +38,10 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "admin-api",
             "change-publisher",
             "scheduler",
-            "replication-api",
             "mock-marketplace",
+            "orders-api",
+            "order-worker",
+            "replication-api",
         ],
         "bench" => &["domain", "app", "store", "runtime", "local"],
         // At the edge, and so knows the centre by its HTTP interface only.

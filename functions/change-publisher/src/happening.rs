@@ -1,17 +1,21 @@
 //! What a stream record tells of.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use evenstock_app::{Candidate, StoreError};
-use evenstock_domain::{OrganizationId, Reservation, Timestamp};
-use evenstock_store::{level_change, reservation_change};
+use evenstock_app::{Candidate, MarketplaceStore, OversoldSale, StoreError};
+use evenstock_domain::{OrganizationId, Receipt, Reservation, Timestamp};
+use evenstock_store::{level_change, oversold_change, receipt_change, reservation_change, store_change};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Happening {
-    /// A level gained versions, oldest first.
-    Changed(OrganizationId, Vec<Candidate>),
+    /// A level gained versions, oldest first. Some of them may be orders that took more than there was.
+    Changed(OrganizationId, Vec<Candidate>, Vec<OversoldSale>),
     /// A reservation came to another state.
     Moved(Box<Reservation>),
+    /// A receipt was written; before and after.
+    Receipt(Option<Box<Receipt>>, Box<Receipt>),
+    /// A marketplace store was written; before and after.
+    Store(Option<Box<MarketplaceStore>>, Box<MarketplaceStore>),
     /// Nothing that anybody follows.
     Nothing,
 }
@@ -23,6 +27,12 @@ pub(crate) enum Happening {
 pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
     let image = |item: &serde_dynamo::Item| (!item.is_empty()).then(|| item.clone());
     let (old, new) = (image(&record.change.old_image), image(&record.change.new_image));
+    if let Some(receipt) = receipt_change(new.as_ref())? {
+        return Ok(Happening::Receipt(receipt_change(old.as_ref())?.map(Box::new), Box::new(receipt)));
+    }
+    if let Some(store) = store_change(new.as_ref())? {
+        return Ok(Happening::Store(store_change(old.as_ref())?.map(Box::new), Box::new(store)));
+    }
     match (reservation_change(old.as_ref())?, reservation_change(new.as_ref())?) {
         (None, None) => {}
         // Its end was followed when it came to it.
@@ -30,6 +40,7 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
         (_, Some(reservation)) => return Ok(Happening::Moved(Box::new(reservation))),
         (Some(_), None) => return Ok(Happening::Nothing),
     }
+    let oversold = oversold_change(old.as_ref(), new.as_ref())?;
     let Some((key, changes)) = level_change(old, new)? else {
         return Ok(Happening::Nothing);
     };
@@ -37,5 +48,5 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
     let millis = record.change.approximate_creation_date_time.timestamp_millis();
     let recorded_at = Timestamp::EPOCH.plus_millis(millis);
     let candidates = changes.into_iter().map(|change| Candidate { change, recorded_at }).collect();
-    Ok(Happening::Changed(key.organization, candidates))
+    Ok(Happening::Changed(key.organization, candidates, oversold))
 }

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Candidate, Clock, FeedDeps, FeedStore, LevelScan, Queue, RecentPages, RepairLimits, RepairStore, StockStore,
-    StoreError, publish, repair, with_causes,
+    Candidate, Clock, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages,
+    RepairLimits, RepairStore, StockStore, StoreError, mark_short_orders, publish, repair, store_announcements,
+    with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use futures::StreamExt;
@@ -82,7 +83,7 @@ impl<S, Q, C> Publisher<S, Q, C> {
 /// [`HandleError`]. A record that cannot be followed is none: the answer names it.
 pub async fn handle<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + FeedStore + LevelScan + RepairStore,
+    S: StockStore + FeedStore + LevelScan + RepairStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
@@ -115,7 +116,7 @@ where
 /// Handles a batch of stream records; the answer names the first one that failed, from which on the stream goes on.
 pub async fn handle_records<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> DynamoDbEventResponse
 where
-    S: StockStore + FeedStore,
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
@@ -133,7 +134,7 @@ where
 /// Follows a batch up to the first record that fails.
 pub async fn follow<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> Followed
 where
-    S: StockStore + FeedStore,
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
@@ -178,7 +179,7 @@ where
 {
     let mut candidates: BTreeMap<OrganizationId, Vec<Candidate>> = BTreeMap::new();
     for happening in batch {
-        if let Happening::Changed(organization, changes) = happening
+        if let Happening::Changed(organization, changes, _) = happening
             && !changes.is_empty()
         {
             candidates.entry(organization.clone()).or_default().extend(changes.iter().cloned());
@@ -214,17 +215,24 @@ async fn follow_one<S, Q, C>(
     happening: Happening,
 ) -> Result<u64, StoreError>
 where
-    S: StockStore,
+    S: StockStore + MarketplaceStores + ReceiptStore,
+    Q: Queue,
     C: Clock,
 {
     match happening {
         Happening::Nothing => Ok(0),
         Happening::Moved(reservation) => steps::after_reservation(publisher, &reservation).await.map(|()| 0),
-        Happening::Changed(organization, changes) => {
+        Happening::Receipt(old, new) => steps::after_receipt(publisher, old.as_deref(), &new).await.map(|()| 0),
+        Happening::Store(old, new) => {
+            steps::announce(store_announcements(old.as_deref(), &new));
+            Ok(0)
+        }
+        Happening::Changed(organization, changes, oversold) => {
             let gained = changes.len();
             for event in take(feeds, &organization, gained)? {
                 steps::after_change(publisher, &organization, &event).await?;
             }
+            mark_short_orders(&publisher.store, &publisher.clock, &publisher.ids, &oversold).await?;
             Ok(gained as u64)
         }
     }

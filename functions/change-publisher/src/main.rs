@@ -18,7 +18,11 @@ async fn main() -> Result<(), Error> {
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
     let dead_letters = environment.required("STREAM_DLQ_URL")?.to_owned();
-    let urls = BTreeMap::from([(QueueName::StreamDlq, QueueUrls { queue: dead_letters, dead_letters: None })]);
+    let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
+    let urls = BTreeMap::from([
+        (QueueName::StreamDlq, QueueUrls { queue: dead_letters, dead_letters: None }),
+        (QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None }),
+    ]);
     let publisher = &Publisher {
         store,
         queue: SqsQueues::new(sqs_client(&aws), urls),

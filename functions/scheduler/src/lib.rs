@@ -1,10 +1,13 @@
-//! Does what is due, every minute. For now it ends the reservations that ran out, and gives up those that were never
-//! finished.
+//! Does what is due, every minute: queues the stores whose receipts are to be asked about, ends the reservations that ran
+//! out, and gives up those that were never finished.
 
-use evenstock_app::{Clock, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits, sweep};
+use evenstock_app::{
+    Clock, MarketplaceStores, Queue, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits,
+    enqueue_due_stores, sweep, with_causes,
+};
 use evenstock_domain::EventIdKey;
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Reservations of one page.
 const PAGE: u32 = 50;
@@ -12,11 +15,16 @@ const PAGE: u32 = 50;
 /// How long one call begins new work, in milliseconds: the last page still ends within the function's timeout.
 const WORK_MS: i64 = 40_000;
 
+/// How much of it goes to stores, which only need a job each.
+const STORES_MS: i64 = 15_000;
+
 /// What the function needs.
 #[derive(Debug)]
-pub struct Scheduler<S, C> {
-    /// Levels and reservations.
+pub struct Scheduler<S, Q, C> {
+    /// Levels, reservations and marketplace stores.
     pub store: S,
+    /// Where jobs go.
+    pub queue: Q,
     /// Time.
     pub clock: C,
     /// Names events.
@@ -38,16 +46,21 @@ pub enum HandleError {
 ///
 /// # Errors
 /// [`HandleError`]. A reservation that cannot be ended is none: it comes again.
-pub async fn handle<S, C>(scheduler: &Scheduler<S, C>, event: Value) -> Result<Value, HandleError>
+pub async fn handle<S, Q, C>(scheduler: &Scheduler<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + ReservationStore,
+    S: StockStore + ReservationStore + MarketplaceStores,
+    Q: Queue,
     C: Clock,
 {
     if event.get("source").and_then(Value::as_str) != Some("aws.events") {
         return Err(HandleError::UnknownEvent);
     }
-    let Scheduler { store, clock, ids } = scheduler;
-    let limits = SweepLimits { page: PAGE, until: clock.now().plus_millis(WORK_MS) };
+    let Scheduler { store, queue, clock, ids } = scheduler;
+    let started = clock.now();
+    let limits = SweepLimits { page: PAGE, until: started.plus_millis(STORES_MS) };
+    // Its failure must not keep units of reservations that ran out from being given back.
+    let stores = enqueue_due_stores(store, queue, clock, limits).await;
+    let limits = SweepLimits { page: PAGE, until: started.plus_millis(WORK_MS) };
     let report = sweep(ReservationDeps { store, clock, ids }, limits).await?;
     if report.ended > 0 || report.failed > 0 {
         info!(ended = report.ended, failed = report.failed, "reservations that were due were ended");
@@ -55,7 +68,14 @@ where
     if !report.finished {
         warn!(ended = report.ended, "more reservations are due than one call can end");
     }
-    Ok(json!({ "ended": report.ended, "failed": report.failed, "finished": report.finished }))
+    let stores = stores.inspect_err(|error| error!(error = with_causes(error), "due stores cannot be listed"))?;
+    Ok(json!({
+        "ended": report.ended,
+        "failed": report.failed.saturating_add(stores.failed),
+        "finished": report.finished && stores.finished,
+        "scannedStores": stores.scanned_stores,
+        "enqueuedJobs": stores.enqueued_jobs,
+    }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The function's entry point in Lambda: wiring only.
 
+use std::collections::BTreeMap;
+
+use evenstock_app::QueueName;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_scheduler::{Scheduler, handle};
-use evenstock_store::{DynamoStore, dynamodb_client};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -10,9 +13,13 @@ use serde_json::Value;
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
     init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
-    let client = dynamodb_client(&environment.aws()?);
-    let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
-    let scheduler = &Scheduler { store, clock: SystemClock, ids: environment.event_id_key()? };
+    let aws = environment.aws()?;
+    let store =
+        DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    let store_sync = environment.required("STORE_SYNC_QUEUE_URL")?.to_owned();
+    let urls = BTreeMap::from([(QueueName::StoreSync, QueueUrls { queue: store_sync, dead_letters: None })]);
+    let queue = SqsQueues::new(sqs_client(&aws), urls);
+    let scheduler = &Scheduler { store, queue, clock: SystemClock, ids: environment.event_id_key()? };
     let handler = async |event: LambdaEvent<Value>| handle(scheduler, event.payload).await.map_err(Error::from);
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -18,6 +18,7 @@ mod key_admin;
 mod message;
 mod operation;
 mod order_marketplace;
+mod orders;
 mod policy;
 mod poll;
 mod ports;
@@ -57,6 +58,14 @@ pub use operation::{Operation, bind, keep_answer};
 pub use order_marketplace::{
     Amount, InvalidAmount, MarketplaceAccount, MarketplaceError, OrderMarketplace, ValidatedLine, ValidatedOrder,
     Validation,
+};
+pub use orders::{
+    Consequences, DueReceipt, DueReceipts, DueStore, DueStores, EnqueueReport, Imported, MarketplaceStore,
+    MarketplaceStores, OrderDeps, OrderError, OrderPolicy, OversoldSale, ReceiptPage, ReceiptStore, ReceiptWrite,
+    RegisterStore, Registered, StockSignal, StoreClaim, StoreJob, StoreSettings, StoreWrite, StoredReceipt,
+    StoredStore, SyncLimits, SyncOutcome, SyncReport, cancel_order, enqueue_due_stores, import_order,
+    mark_short_orders, note_receipt, order_row, oversold_sales, receipt_consequences, register_store,
+    store_announcements, store_of_token, sync_report, sync_store, sync_token_hash,
 };
 pub use policy::{PolicyChange, set_policy};
 pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};

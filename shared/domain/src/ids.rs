@@ -94,6 +94,14 @@ name! {
     ReservationId
 }
 name! {
+    /// A kind of marketplace, such as `etsy`.
+    Marketplace
+}
+name! {
+    /// The reference under which a marketplace knows an order.
+    ReceiptId
+}
+name! {
     /// An endpoint that an organization registered for callbacks.
     EndpointId
 }

@@ -21,7 +21,10 @@ mod line;
 mod observe;
 mod past;
 mod quantity;
+mod receipt;
 mod reservation;
+mod store_sync;
+mod sync_status;
 mod time;
 
 pub use blind::BlindRequest;
@@ -40,14 +43,21 @@ pub use feed::{
     FeedEvent, FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
 };
 pub use ids::{
-    EndpointId, InvalidId, LevelKey, LocationId, OrderId, OrganizationId, ReservationId, Sku, Source, StoreId,
+    EndpointId, InvalidId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId, Sku,
+    Source, StoreId,
 };
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};
 pub use past::{PageSearch, Past};
 pub use quantity::{Delta, OutOfRange, Quantity};
+pub use receipt::{
+    CallResult, Claimed, Completed, OrderStock, Receipt, ReceiptClaim, ReceiptError, ReceiptOrder, ReceiptOutcome,
+    ReceiptState, RetryPolicy,
+};
 pub use reservation::{DUE_BUCKETS, Reservation, ReservationState, TTL_SECONDS_MAX, Transition};
+pub use store_sync::{RunEnd, StoreLease, StoreSync, SyncCounters, SyncRun, SyncRunState, Watch};
+pub use sync_status::{SYNC_STATUS_RECEIPTS, SyncStatus};
 pub use time::{InvalidTime, Timestamp};
 
 /// Entries that a full journal page holds; pages are exactly versions `16k + 1 ..= 16k + 16`.

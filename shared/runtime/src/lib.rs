@@ -8,6 +8,7 @@ mod clock;
 mod environment;
 pub mod http;
 mod marketplaces;
+mod orders;
 mod sealing;
 mod telemetry;
 

@@ -8,6 +8,10 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | store | `T#store` | `T` |
+//! | receipt | `T#store` | `T#receipt` |
+//! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
+//! | sync token | `TT#SHA-256 of the token` | `TT` |
 //! | page of the change feed | `organization#F` | `F#number of its first change` |
 //! | marker of the change feed | `organization#F` | `M` |
 //! | repair of the change feed | `repair` | `repair` |
@@ -18,11 +22,15 @@
 //! | data key that seals secrets | `Z#id` | `Z` |
 //!
 //! Indexes carry keys only and are sparse: levels stand in `by-organization` (`o`, `pk`), what somebody must look at at
-//! some time stands in `due` (`d` = `kind#group`, `dt` = when, milliseconds).
+//! some time stands in `due` (`d` = `kind#group`, `dt` = when, milliseconds), and receipts that were answered stand in
+//! `by-state` (`u` = `state#store`, `ut` = when, milliseconds).
 //!
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
-use evenstock_domain::{LevelKey, LocationId, OrganizationId, Page, ReservationId, Sku, Source, Timestamp};
+use evenstock_domain::{
+    LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId, ReceiptState, ReservationId, Sku, Source,
+    StoreId, Timestamp,
+};
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
 pub(crate) const LEVEL_PREFIX: &str = "L#";
@@ -32,6 +40,15 @@ pub(crate) const BY_ORGANIZATION: &str = "by-organization";
 
 /// The index of what is due.
 pub(crate) const DUE: &str = "due";
+
+/// The index of receipts by what was answered.
+pub(crate) const BY_STATE: &str = "by-state";
+
+/// The sort key of every store; the stream's filter in `template.yaml` names it too.
+const STORE: &str = "T";
+
+/// The prefix of every receipt's sort key; the stream's filter in `template.yaml` names it too.
+pub(crate) const RECEIPT_PREFIX: &str = "T#";
 
 /// The sort key of every reservation; the stream's filter in `template.yaml` names it too.
 const RESERVATION: &str = "R";
@@ -131,6 +148,59 @@ pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
 }
 
+fn store_partition(store: &StoreId) -> String {
+    format!("T#{}", escape(store.as_str()))
+}
+
+pub(crate) fn store(store: &StoreId) -> Key {
+    Key { pk: store_partition(store), sk: STORE.to_owned() }
+}
+
+/// Whether an item with this sort key is a store.
+pub(crate) fn is_store(sk: &str) -> bool {
+    sk == STORE
+}
+
+/// Reads a store's key back; `None` for every other item.
+pub(crate) fn parse_store(pk: &str, sk: &str) -> Option<StoreId> {
+    let store = pk.strip_prefix("T#").filter(|_| is_store(sk))?;
+    StoreId::parse(&unescape(store)).ok()
+}
+
+pub(crate) fn receipt(store: &StoreId, receipt: &ReceiptId) -> Key {
+    Key { pk: store_partition(store), sk: format!("{RECEIPT_PREFIX}{}", escape(receipt.as_str())) }
+}
+
+/// Reads a receipt's key back; `None` for every other item.
+pub(crate) fn parse_receipt(pk: &str, sk: &str) -> Option<(StoreId, ReceiptId)> {
+    let (store, receipt) = (pk.strip_prefix("T#")?, sk.strip_prefix(RECEIPT_PREFIX)?);
+    Some((StoreId::parse(&unescape(store)).ok()?, ReceiptId::parse(&unescape(receipt)).ok()?))
+}
+
+pub(crate) fn store_claim(organization: &OrganizationId, marketplace: &Marketplace, external_id: &StoreId) -> Key {
+    let (organization, marketplace) = (escape(organization.as_str()), escape(marketplace.as_str()));
+    Key { pk: format!("{organization}#T#{marketplace}#{}", escape(external_id.as_str())), sk: "TC".to_owned() }
+}
+
+pub(crate) fn sync_token(hash: &[u8; 32]) -> Key {
+    Key { pk: format!("TT#{}", hex::encode(hash)), sk: "TT".to_owned() }
+}
+
+/// A group of due stores.
+pub(crate) fn due_stores(bucket: u8) -> String {
+    format!("store#{bucket}")
+}
+
+/// The due receipts of a store.
+pub(crate) fn due_receipts(store: &StoreId) -> String {
+    format!("receipt#{}", escape(store.as_str()))
+}
+
+/// The receipts of a store that are in a state.
+pub(crate) fn receipts_in(state: ReceiptState, store: &StoreId) -> String {
+    format!("{}#{}", state.as_str(), escape(store.as_str()))
+}
+
 /// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
 pub(crate) fn feed(organization: &OrganizationId) -> String {
     format!("{}#F", escape(organization.as_str()))
@@ -224,6 +294,17 @@ mod tests {
         let Key { pk, sk } = reservation(&organization, &name("a#R#b%23"));
         assert_eq!(parse_reservation(&pk, &sk), Some((organization, name("a#R#b%23"))));
         assert_eq!(parse_reservation("org#I#key", "I"), None);
+    }
+
+    #[test]
+    fn store_and_receipt_keys_read_back_whatever_the_names_hold() {
+        let (id, name) = (StoreId::parse("T#T").unwrap(), ReceiptId::parse("a#T#/%23").unwrap());
+        let Key { pk, sk } = store(&id);
+        assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (Some(id.clone()), None));
+        let Key { pk, sk } = receipt(&id, &name);
+        assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (None, Some((id, name))));
+        let Key { pk, sk } = sync_token(&[7; 32]);
+        assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (None, None));
     }
 
     #[test]

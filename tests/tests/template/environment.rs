@@ -6,7 +6,13 @@ use std::path::Path;
 use crate::yaml::{Template, binary_of, root};
 
 /// Calls that read variables by other names than their own.
-const READERS: [(&str, &[&str]); 7] = [
+const READERS: [(&str, &[&str]); 10] = [
+    (
+        ".order_policy()",
+        &["RECEIPT_RETRY_BASE_SECONDS", "RECEIPT_RETRY_MAX_SECONDS", "BREAKER_THRESHOLD", "BREAKER_COOLDOWN_MS"],
+    ),
+    (".store_lease_ms()", &["STORE_LEASE_SECONDS"]),
+    (".kms_sealer(", &["SEAL_KEY_ARN"]),
     (".event_id_key()", &["EVENT_ID_KEY"]),
     (".history_days()", &["HISTORY_DAYS"]),
     (".kms_sealer(", &["SEAL_KEY_ARN"]),

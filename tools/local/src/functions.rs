@@ -10,10 +10,11 @@ use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
 use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, with_causes};
+use evenstock_channels::{ClientError, OrderClient};
 use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
-use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
+use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
@@ -25,7 +26,8 @@ const DEMO_KEY: &str = "demo";
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
 type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
-type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, SystemClock>;
+type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, LocalQueues, SystemClock>;
+type OrderWorker = evenstock_order_worker::Worker<DynamoStore, OrderClient, KeyringSealer, SystemClock, LocalQueues>;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
 pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
@@ -41,9 +43,11 @@ pub(crate) struct Functions {
     webhook: Router,
     inventory_api: Router,
     sync_api: Router,
-    replication_api: Router,
     mock_marketplace: Router,
     admin_api: Router,
+    orders_api: Router,
+    order_worker: Arc<OrderWorker>,
+    replication_api: Router,
     worker: Arc<evenstock_stock_worker::Worker<DynamoStore, SystemClock>>,
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
@@ -57,6 +61,9 @@ pub(crate) enum WiringError {
     /// The environment.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The client of the marketplaces.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The first key could not be stored.
     #[error("the key `demo` cannot be stored")]
     Store(#[from] StoreError),
@@ -102,6 +109,8 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
+        let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
         let replication = evenstock_replication_api::Replication {
             store: Arc::clone(&store),
             clock: SystemClock,
@@ -114,8 +123,7 @@ impl Functions {
             sealer: environment.keyring_sealer()?,
             cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
         };
-        let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
-        let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
+        let (orders_api, order_worker) = wire_orders(environment, &store, queues, &access)?;
         let marketplace = evenstock_poller::marketplace_b(environment)?;
         let operations = evenstock_sync_api::Operations {
             store: Arc::clone(&store),
@@ -128,8 +136,10 @@ impl Functions {
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
             admin_api: evenstock_admin_api::routes(Arc::new(admin), &access),
-            replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
             mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
+            orders_api,
+            order_worker: Arc::new(order_worker),
+            replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
@@ -143,7 +153,7 @@ impl Functions {
                 limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
                 recent: RecentPages::default(),
             }),
-            scheduler: Arc::new(Scheduler { store: store.clone(), clock: SystemClock, ids }),
+            scheduler: Arc::new(Scheduler { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids }),
             polls: Arc::new(Polls { store, queue: queues.clone(), clock: SystemClock, marketplace }),
             access,
         })
@@ -156,8 +166,9 @@ impl Functions {
             "InventoryApiFunction" => Ok(self.inventory_api.clone()),
             "AdminApiFunction" => Ok(self.admin_api.clone()),
             "SyncApiFunction" => Ok(self.sync_api.clone()),
-            "ReplicationApiFunction" => Ok(self.replication_api.clone()),
+            "OrdersApiFunction" => Ok(self.orders_api.clone()),
             "MockMarketplaceFunction" => Ok(self.mock_marketplace.clone()),
+            "ReplicationApiFunction" => Ok(self.replication_api.clone()),
             _ => Err(unserved(function, "HttpApi")),
         }
     }
@@ -186,6 +197,10 @@ impl Functions {
             "PollerFunction" => {
                 let polls = Arc::clone(&self.polls);
                 Ok(Arc::new(move |event| handle_jobs(Arc::clone(&polls), event).boxed()))
+            }
+            "OrderWorkerFunction" => {
+                let worker = Arc::clone(&self.order_worker);
+                Ok(Arc::new(move |event| handle_stores(Arc::clone(&worker), event).boxed()))
             }
             _ => Err(unserved(function, "SQS")),
         }
@@ -228,6 +243,40 @@ pub(crate) fn unserved(function: &str, kind: &'static str) -> WiringError {
 
 fn demo_key() -> Result<KeyRecord, WiringError> {
     let new = NewKey {
+/// Stores and orders: what asks marketplaces, in the two functions that do.
+fn wire_orders(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    queues: &LocalQueues,
+    access: &AccessControl,
+) -> Result<(Router, OrderWorker), WiringError> {
+    let base_url = environment.optional("MARKETPLACE_BASE_URL");
+    let marketplace = OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?;
+    let (checked, policy) = (marketplace.clone(), environment.order_policy()?);
+    let orders = evenstock_orders_api::Orders {
+        store: Arc::clone(store),
+        marketplace: marketplace.clone(),
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        policy,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+        base_urls: Arc::new(move |url| checked.check_base_url(url).map_err(|error| error.to_string())),
+    };
+    let worker = OrderWorker {
+        store: store.as_ref().clone(),
+        marketplace,
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        queue: queues.clone(),
+        policy,
+        lease_ms: environment.store_lease_ms()?,
+    };
+    Ok((evenstock_orders_api::routes(Arc::new(orders), access), worker))
+}
+
+fn demo_key() -> Result<ApiKey, WiringError> {
+    Ok(ApiKey {
+        id: DEMO_KEY.to_owned(),
         organization: OrganizationId::parse(DEMO_KEY).map_err(|_| WiringError::Organization)?,
         name: DEMO_KEY.to_owned(),
         scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
@@ -242,6 +291,11 @@ async fn handle_stock(
     event: SqsEvent,
 ) -> Result<Vec<String>, String> {
     let response = evenstock_stock_worker::handle(&worker, event).await.map_err(|error| with_causes(&error))?;
+    Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
+}
+
+async fn handle_stores(worker: Arc<OrderWorker>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let response = evenstock_order_worker::handle(&worker, event).await.map_err(|error| with_causes(&error))?;
     Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 

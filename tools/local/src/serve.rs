@@ -251,9 +251,13 @@ fn method_filter(method: &str) -> Option<MethodFilter> {
     MethodFilter::try_from(method.parse::<axum::http::Method>().ok()?).ok()
 }
 
+/// How often stores that are due are queued; the scheduler does the rest as often then.
+const SYNC_INTERVAL: &str = "SYNC_SCHEDULER_INTERVAL_SECONDS";
+
 /// In AWS a schedule ticks each minute at most. Here a shorter interval is honoured.
 fn tick_seconds(function: &str, template: u64, environment: &Environment) -> u64 {
     let name = match function {
+        "SchedulerFunction" if environment.optional(SYNC_INTERVAL).is_some() => SYNC_INTERVAL,
         "SchedulerFunction" => "SWEEP_INTERVAL_SECONDS",
         "PollerFunction" => "POLL_INTERVAL_SECONDS",
         _ => return template,

@@ -23,6 +23,7 @@ use evenstock_domain::{
 use futures::future::join_all;
 
 pub use super::feed_contract::*;
+pub use super::order_contract::*;
 pub use super::state_contract::*;
 pub use super::surface_contract::*;
 use crate::testing::FixedClock;
@@ -55,6 +56,11 @@ macro_rules! store_contract {
             settled_reservation_is_due_no_more, sixty_four_reservations_of_ten_hold_ten,
             reservation_holds_all_lines_or_none, keyed_reservation_is_made_once_and_replayed,
             ended_reservation_gives_back_once, sweep_ends_what_ran_out,
+            triple_is_claimed_once, store_reads_back_whole, store_is_written_under_its_rev, token_leads_to_its_store,
+            due_stores_page_through_once, receipt_reads_back_whole, receipt_is_written_under_its_rev,
+            due_receipts_page_through_once, answers_are_listed_newest_first_and_counted, receipts_page_by_name,
+            thirty_two_registrations_get_one_store, thirty_two_imports_make_one_call,
+            oversold_order_is_marked_short, sync_asks_about_every_receipt_once,
             feed_pages_are_put_once_and_read_both_ways, feed_pages_of_the_greatest_size_read_back_whole,
             feeds_of_organizations_are_apart, marker_is_written_over_what_was_read,
             sixty_four_publishers_number_each_change_once, feed_goes_on_above_the_ceiling_when_its_pages_are_gone,

@@ -53,7 +53,12 @@ impl<S: Sync> FaultyStore<S> {
         &self.inner
     }
 
-    async fn call<T>(
+    /// The store, without its faults.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,

@@ -64,10 +64,13 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) {
         .attribute_definitions(attribute("o", ScalarAttributeType::S))
         .attribute_definitions(attribute("d", ScalarAttributeType::S))
         .attribute_definitions(attribute("dt", ScalarAttributeType::N))
+        .attribute_definitions(attribute("u", ScalarAttributeType::S))
+        .attribute_definitions(attribute("ut", ScalarAttributeType::N))
         .key_schema(key("pk", KeyType::Hash))
         .key_schema(key("sk", KeyType::Range))
         .global_secondary_indexes(index("by-organization", "o", "pk"))
         .global_secondary_indexes(index("due", "d", "dt"))
+        .global_secondary_indexes(index("by-state", "u", "ut"))
         .send()
         .await
         .unwrap();

@@ -1,0 +1,35 @@
+//! The function's entry point in Lambda: wiring only.
+#![recursion_limit = "256"]
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use evenstock_app::QueueName;
+use evenstock_channels::OrderClient;
+use evenstock_order_worker::{Worker, handle};
+use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::of_process();
+    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    let aws = environment.aws()?;
+    let store =
+        DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    let store_sync = environment.required("STORE_SYNC_QUEUE_URL")?.to_owned();
+    let urls = BTreeMap::from([(QueueName::StoreSync, QueueUrls { queue: store_sync, dead_letters: None })]);
+    let base_url = environment.optional("MARKETPLACE_BASE_URL");
+    let worker = &Worker {
+        marketplace: OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?,
+        sealer: environment.kms_sealer(&store)?,
+        store,
+        clock: SystemClock,
+        queue: SqsQueues::new(sqs_client(&aws), urls),
+        policy: environment.order_policy()?,
+        lease_ms: environment.store_lease_ms()?,
+    };
+    let handler = async |event: LambdaEvent<SqsEvent>| handle(worker, event.payload).await.map_err(Error::from);
+    lambda_runtime::run(service_fn(handler)).await
+}

@@ -1,0 +1,314 @@
+//! Working on a store: every receipt that is due is asked about, in slices, until none is left.
+//!
+//! A job takes the store's lease, so that two jobs do not do the same work; what keeps each receipt right is its own
+//! claim. A job that is killed leaves its receipts claimed until the claims lapse, and the store watched.
+
+use evenstock_domain::{
+    CallResult, Claimed, ReceiptError, ReceiptId, ReceiptState, RunEnd, StoreId, StoreSync, SyncCounters, SyncRun,
+    Timestamp,
+};
+use futures::StreamExt;
+use tracing::{error, info, warn};
+
+use super::import::{OrderDeps, OrderError, ask, keep};
+use super::watch::{Moved, Stepped, Wanted, step_receipt, step_store};
+use super::{DueReceipt, MarketplaceStore, MarketplaceStores, ReceiptStore, StoreJob};
+use crate::{
+    BreakerStore, Clock, MarketplaceAccount, OrderMarketplace, Queue, QueueName, Sealer, StoreError, with_causes,
+};
+
+/// Receipts of one store that are asked about at once: few, because a marketplace counts calls.
+const AT_ONCE: usize = 4;
+
+/// How much one job may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncLimits {
+    /// Receipts of one page.
+    pub page: u32,
+    /// No receipt is begun later than this, in milliseconds.
+    pub slice_ms: i64,
+    /// How long the store's lease holds, in milliseconds.
+    pub lease_ms: i64,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncOutcome {
+    /// Everything that was due was asked about.
+    Completed,
+    /// The marketplace cannot be asked before then.
+    Failed(Timestamp),
+    /// Its time was up; a continuation is queued.
+    HandedOn,
+    /// Another job has the store, or has taken it meanwhile.
+    NotLeased,
+    /// There is no such store.
+    Unknown,
+}
+
+/// What became of one receipt.
+enum Asked {
+    Answered(ReceiptState, Option<ReceiptError>),
+    NotMade(Timestamp),
+    /// Somebody else has it, it is due no more, or there is no time left for it.
+    Skipped,
+}
+
+/// Works on a store. `owner` names the message that asks for it, the same for each of its deliveries; `call` names this
+/// delivery, as no other is named.
+///
+/// # Errors
+/// [`OrderError`] when our own parts fail. The lease is given back if that can be done; the message should come again.
+pub async fn sync_store<S, M, K, C, Q>(
+    deps: OrderDeps<'_, S, M, K, C>,
+    queue: &Q,
+    id: &StoreId,
+    (owner, call): (&str, &str),
+    limits: SyncLimits,
+) -> Result<SyncOutcome, OrderError>
+where
+    S: MarketplaceStores + ReceiptStore + BreakerStore,
+    M: OrderMarketplace,
+    K: Sealer,
+    C: Clock,
+    Q: Queue,
+{
+    let leased = step(deps, id, |sync, now| sync.leased(owner, now, limits.lease_ms)).await?;
+    let leased = match leased {
+        Stepped::Written(leased) => *leased,
+        Stepped::Unchanged(_) => return Ok(SyncOutcome::NotLeased),
+        Stepped::Unknown => return Ok(SyncOutcome::Unknown),
+    };
+    let job = Job { deps, id, owner, call, limits, started: deps.clock.now() };
+    let worked = match job.work(leased).await {
+        Ok(Some(End::Run(end, run))) => job.finish(end, run.as_ref()).await,
+        Ok(Some(End::Slice(run, organization))) => match job.hand_on(&run).await {
+            Ok(SyncOutcome::HandedOn) => {
+                queue.send(QueueName::StoreSync, vec![StoreJob::message(id, &organization)?]).await?;
+                Ok(SyncOutcome::HandedOn)
+            }
+            other => other,
+        },
+        Ok(None) => Ok(SyncOutcome::NotLeased),
+        Err(failure) => Err(failure),
+    };
+    if worked.is_err()
+        && let Err(error) = step(deps, id, |sync, _| sync.given_up(owner)).await
+    {
+        warn!(store.id = %id, error = with_causes(&error), "the lease of {id} was not given back and must run out");
+    }
+    worked
+}
+
+async fn step<S, M, K, C>(
+    deps: OrderDeps<'_, S, M, K, C>,
+    id: &StoreId,
+    change: impl Fn(&StoreSync, Timestamp) -> Option<StoreSync> + Send + Sync,
+) -> Result<Stepped, StoreError>
+where
+    S: MarketplaceStores,
+    C: Clock,
+{
+    step_store(deps.store, deps.clock, id, None, |current, now| {
+        Some(MarketplaceStore { sync: change(&current.sync, now)?, ..current.clone() })
+    })
+    .await
+}
+
+/// Where a job's work stops.
+enum End {
+    /// The run is over.
+    Run(RunEnd, Option<SyncRun>),
+    /// The slice is.
+    Slice(SyncRun, evenstock_domain::OrganizationId),
+}
+
+struct Job<'a, S, M, K, C> {
+    deps: OrderDeps<'a, S, M, K, C>,
+    id: &'a StoreId,
+    owner: &'a str,
+    call: &'a str,
+    limits: SyncLimits,
+    started: Timestamp,
+}
+
+impl<S, M, K, C> Job<'_, S, M, K, C>
+where
+    S: MarketplaceStores + ReceiptStore + BreakerStore,
+    M: OrderMarketplace,
+    K: Sealer,
+    C: Clock,
+{
+    /// Asks about what is due, page by page. `None` when the store was lost to another job.
+    async fn work(&self, leased: MarketplaceStore) -> Result<Option<End>, OrderError> {
+        let OrderDeps { store, clock, policy, .. } = self.deps;
+        let mut run = None;
+        let mut known = leased;
+        let mut after: Option<DueReceipt> = None;
+        loop {
+            let page = store.due_receipts(self.id, self.started, self.limits.page, after.as_ref()).await?;
+            let Some(last) = page.due.last().cloned() else {
+                break;
+            };
+            let mut under_way = run.take().unwrap_or_else(|| known.sync.run_under_way(self.call, clock.now()));
+            // Before the page, so that the run is known to have begun, the lease holds, and the settings are of now.
+            match self.note(&under_way).await? {
+                Some(current) => known = current,
+                None => return Ok(None),
+            }
+            let account = match known.account(self.deps.sealer).await {
+                Ok(account) => account,
+                Err(failure) if failure.is_passing() => return Err(failure.into()),
+                Err(failure) => {
+                    error!(store.id = %self.id, error = with_causes(&failure), "{} has no usable token", self.id);
+                    let until = clock.now().plus_millis(policy.retry.max_ms);
+                    return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
+                }
+            };
+            let (counters, stopped) = self.ask_all(&known, &account, &page.due).await?;
+            under_way.counters = under_way.counters.plus(counters);
+            if let Some(until) = stopped {
+                return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
+            }
+            after = Some(last);
+            if page.more && self.is_over() {
+                return Ok(Some(End::Slice(under_way, known.organization.clone())));
+            }
+            run = Some(under_way);
+            if !page.more {
+                break;
+            }
+        }
+        let next = store.due_receipts(self.id, Timestamp::MAX, 1, None).await?.due.first().map(|due| due.due_at);
+        Ok(Some(End::Run(RunEnd::Completed(next), run)))
+    }
+
+    /// Whether no receipt should be begun any more.
+    fn is_over(&self) -> bool {
+        self.deps.clock.now() >= self.started.plus_millis(self.limits.slice_ms)
+    }
+
+    /// Notes how far the run is, and keeps the lease.
+    async fn note(&self, run: &SyncRun) -> Result<Option<MarketplaceStore>, StoreError> {
+        let Self { deps, id, owner, limits, .. } = self;
+        let noted = step(*deps, id, |sync, now| sync.progressed(owner, run, now, limits.lease_ms)).await?;
+        Ok(match noted {
+            Stepped::Written(current) => Some(*current),
+            Stepped::Unchanged(_) | Stepped::Unknown => None,
+        })
+    }
+
+    async fn finish(&self, end: RunEnd, run: Option<&SyncRun>) -> Result<SyncOutcome, OrderError> {
+        let Self { deps, id, owner, limits, .. } = self;
+        let finished = step(*deps, id, |sync, now| {
+            let noted = match run {
+                Some(run) => sync.progressed(owner, run, now, limits.lease_ms)?,
+                None => sync.clone(),
+            };
+            noted.finished(owner, end, now)
+        });
+        let outcome = match (finished.await?, end) {
+            (Stepped::Written(_), RunEnd::Completed(_)) => SyncOutcome::Completed,
+            (Stepped::Written(_), RunEnd::Failed(until)) => SyncOutcome::Failed(until),
+            (Stepped::Unchanged(_) | Stepped::Unknown, _) => SyncOutcome::NotLeased,
+        };
+        Ok(outcome)
+    }
+
+    /// Gives the store to a continuation: noted first, so that a continuation that is lost is sent again.
+    async fn hand_on(&self, run: &SyncRun) -> Result<SyncOutcome, OrderError> {
+        let Self { deps, id, owner, limits, .. } = self;
+        let handed =
+            step(*deps, id, |sync, now| sync.progressed(owner, run, now, limits.lease_ms)?.handed_on(owner, now));
+        Ok(match handed.await? {
+            Stepped::Written(_) => SyncOutcome::HandedOn,
+            Stepped::Unchanged(_) | Stepped::Unknown => SyncOutcome::NotLeased,
+        })
+    }
+
+    /// Asks about every receipt of a page; until when the marketplace is better not asked any more, if so.
+    async fn ask_all(
+        &self,
+        of: &MarketplaceStore,
+        account: &MarketplaceAccount,
+        due: &[DueReceipt],
+    ) -> Result<(SyncCounters, Option<Timestamp>), OrderError> {
+        let mut work = Vec::with_capacity(due.len());
+        for DueReceipt { id, .. } in due {
+            work.push(self.ask_one(of, account, id));
+        }
+        let mut asked = futures::stream::iter(work).buffer_unordered(AT_ONCE);
+        let (mut counters, mut stopped) = (SyncCounters::default(), None);
+        while let Some(asked) = asked.next().await {
+            match asked {
+                Ok(Asked::Answered(state, failure)) => {
+                    counters = counters.plus(counted(state));
+                    if failure == Some(ReceiptError::MarketplaceAuth) {
+                        // The next receipt would hear the same.
+                        let later = self.deps.clock.now().plus_millis(self.deps.policy.retry.base_ms);
+                        stopped = stopped.max(Some(later));
+                    }
+                }
+                Ok(Asked::NotMade(until)) => stopped = stopped.max(Some(until)),
+                Ok(Asked::Skipped) => {}
+                Err(failure) if failure.is_passing() => return Err(failure.into()),
+                // One unreadable receipt must not hold up the others. It stays due, so this line comes again.
+                Err(failure) => {
+                    error!(store.id = %of.id, error = with_causes(&failure), "a receipt of {} is skipped", of.id);
+                }
+            }
+            if stopped.is_some() {
+                break;
+            }
+        }
+        let SyncCounters { processed, success, failed, rate_limited } = counters;
+        info!(
+            storeId = %of.id, processedCount = processed, successCount = success, failedCount = failed,
+            rateLimitedCount = rate_limited, "sync_store_batch"
+        );
+        Ok((counters, stopped))
+    }
+
+    async fn ask_one(
+        &self,
+        of: &MarketplaceStore,
+        account: &MarketplaceAccount,
+        id: &ReceiptId,
+    ) -> Result<Asked, StoreError> {
+        let OrderDeps { store, clock, policy, .. } = self.deps;
+        if self.is_over() {
+            return Ok(Asked::Skipped);
+        }
+        // No other call claims under this name.
+        let token = format!("{}/{id}", self.call);
+        let claimed = step_receipt(store, clock, (&of.id, id), None, |current, now| {
+            match current.map(|receipt| receipt.claim_due(now, &token, policy.claim_ms)) {
+                Some(Claimed::Taken(next)) => Wanted::Write(next),
+                Some(Claimed::Mine) => Wanted::Leave(true),
+                _ => Wanted::Leave(false),
+            }
+        });
+        let claimed = match claimed.await? {
+            Moved::Written(claimed) => Some(*claimed),
+            Moved::Left(true) => None,
+            Moved::Left(false) => return Ok(Asked::Skipped),
+        };
+        let result = ask(self.deps, of, account, id, &token).await?;
+        let kept = keep(self.deps, of, id, claimed, &token, &result).await?;
+        Ok(match (result, kept) {
+            (CallResult::NotMade { until }, _) => Asked::NotMade(until),
+            (_, Some(receipt)) => Asked::Answered(receipt.state(), receipt.error()),
+            (_, None) => Asked::Skipped,
+        })
+    }
+}
+
+fn counted(state: ReceiptState) -> SyncCounters {
+    let one = |is: ReceiptState| u32::from(state == is);
+    SyncCounters {
+        processed: 1,
+        success: one(ReceiptState::Success),
+        failed: one(ReceiptState::Failed),
+        rate_limited: one(ReceiptState::RateLimited),
+    }
+}
