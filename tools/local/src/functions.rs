@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, with_causes};
+use evenstock_app::{RecentPages, Scope, StoreError, with_causes};
 use evenstock_channels::{ClientError, OrderClient};
 use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
@@ -241,8 +241,6 @@ pub(crate) fn unserved(function: &str, kind: &'static str) -> WiringError {
     WiringError::Unserved { function: function.to_owned(), kind }
 }
 
-fn demo_key() -> Result<KeyRecord, WiringError> {
-    let new = NewKey {
 /// Stores and orders: what asks marketplaces, in the two functions that do.
 fn wire_orders(
     environment: &Environment,
@@ -274,9 +272,8 @@ fn wire_orders(
     Ok((evenstock_orders_api::routes(Arc::new(orders), access), worker))
 }
 
-fn demo_key() -> Result<ApiKey, WiringError> {
-    Ok(ApiKey {
-        id: DEMO_KEY.to_owned(),
+fn demo_key() -> Result<KeyRecord, WiringError> {
+    let new = NewKey {
         organization: OrganizationId::parse(DEMO_KEY).map_err(|_| WiringError::Organization)?,
         name: DEMO_KEY.to_owned(),
         scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
