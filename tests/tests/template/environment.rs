@@ -15,7 +15,6 @@ const READERS: [(&str, &[&str]); 10] = [
     (".kms_sealer(", &["SEAL_KEY_ARN"]),
     (".event_id_key()", &["EVENT_ID_KEY"]),
     (".history_days()", &["HISTORY_DAYS"]),
-    (".kms_sealer(", &["SEAL_KEY_ARN"]),
     (".feed_retention_hours()", &["FEED_RETENTION_HOURS"]),
     (".default_organization()", &["DEFAULT_ORGANIZATION"]),
     ("RateLimits::from_environment", &["RATE_LIMIT_RPS", "RATE_LIMIT_BURST"]),

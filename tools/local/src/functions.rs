@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{RecentPages, Scope, StoreError, with_causes};
+use evenstock_app::{Clock, KeyAdminStore, KeyRecord, NewKey, RecentPages, Scope, StoreError, with_causes};
 use evenstock_channels::{ClientError, OrderClient};
 use evenstock_domain::{FeedLimits, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
