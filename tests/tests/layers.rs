@@ -22,14 +22,17 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "admin-api" | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" => FUNCTION,
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "admin-api" | "change-publisher"
+        | "scheduler" | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" | "callbacks-api"
+        | "callback-worker" | "warehouse-events" | "warehouse-worker" => FUNCTION,
         "local" => &[
             "domain",
             "app",
             "store",
             "channels",
             "runtime",
+            "callback-worker",
+            "callbacks-api",
             "webhook",
             "poller",
             "stock-worker",
@@ -38,6 +41,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "admin-api",
             "change-publisher",
             "scheduler",
+            "warehouse-events",
+            "warehouse-worker",
             "mock-marketplace",
             "orders-api",
             "order-worker",

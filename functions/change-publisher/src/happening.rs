@@ -1,21 +1,34 @@
 //! What a stream record tells of.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use evenstock_app::{Candidate, MarketplaceStore, OversoldSale, StoreError};
-use evenstock_domain::{OrganizationId, Receipt, Reservation, Timestamp};
-use evenstock_store::{level_change, oversold_change, receipt_change, reservation_change, store_change};
+use evenstock_app::{Candidate, Conflict, MarketplaceStore, OversoldSale, StoreError};
+use evenstock_domain::{OrganizationId, Quantity, Receipt, Reservation, Timestamp};
+use evenstock_store::{
+    LevelChanges, conflict_change, level_change, oversold_change, receipt_change, reservation_change, store_change,
+};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Happening {
-    /// A level gained versions, oldest first. Some of them may be orders that took more than there was.
-    Changed(OrganizationId, Vec<Candidate>, Vec<OversoldSale>),
+    /// A level gained versions, oldest first.
+    Changed {
+        /// Whose level it is.
+        organization: OrganizationId,
+        /// The changes.
+        changes: Vec<Candidate>,
+        /// The level's threshold of low stock.
+        low_stock: Option<Quantity>,
+        /// Those of them that are orders which took more than there was.
+        oversold: Vec<OversoldSale>,
+    },
     /// A reservation came to another state.
     Moved(Box<Reservation>),
     /// A receipt was written; before and after.
     Receipt(Option<Box<Receipt>>, Box<Receipt>),
     /// A marketplace store was written; before and after.
     Store(Option<Box<MarketplaceStore>>, Box<MarketplaceStore>),
+    /// A conflict was found (`true`), or settled.
+    Disputed(Box<Conflict>, bool),
     /// Nothing that anybody follows.
     Nothing,
 }
@@ -40,13 +53,18 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
         (_, Some(reservation)) => return Ok(Happening::Moved(Box::new(reservation))),
         (Some(_), None) => return Ok(Happening::Nothing),
     }
+    match (conflict_change(old.as_ref())?, conflict_change(new.as_ref())?) {
+        (None, None) => {}
+        (old, Some(conflict)) => return Ok(Happening::Disputed(Box::new(conflict), old.is_none())),
+        (Some(_), None) => return Ok(Happening::Nothing),
+    }
     let oversold = oversold_change(old.as_ref(), new.as_ref())?;
-    let Some((key, changes)) = level_change(old, new)? else {
+    let Some(LevelChanges { key, changes, low_stock }) = level_change(old, new)? else {
         return Ok(Happening::Nothing);
     };
     // Whole seconds in AWS; a record without a time counts as older than every page.
     let millis = record.change.approximate_creation_date_time.timestamp_millis();
     let recorded_at = Timestamp::EPOCH.plus_millis(millis);
     let candidates = changes.into_iter().map(|change| Candidate { change, recorded_at }).collect();
-    Ok(Happening::Changed(key.organization, candidates, oversold))
+    Ok(Happening::Changed { organization: key.organization, changes: candidates, low_stock, oversold })
 }

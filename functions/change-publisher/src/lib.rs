@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Candidate, Clock, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages,
-    RepairLimits, RepairStore, StockStore, StoreError, mark_short_orders, publish, repair, store_announcements,
-    with_causes,
+    Announcement, CallbackStore, Candidate, Clock, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue,
+    ReceiptStore, RecentPages, RepairLimits, RepairStore, StockStore, StoreError, Subscriptions, fan_out,
+    mark_short_orders, publish, repair, store_announcements, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use futures::StreamExt;
@@ -45,6 +45,8 @@ pub struct Publisher<S, Q, C> {
     pub limits: FeedLimits,
     /// What this process knows of the feeds.
     pub recent: RecentPages,
+    /// What this process knows of who wants to be told.
+    pub subscriptions: Subscriptions,
 }
 
 /// Why an invocation failed.
@@ -83,7 +85,7 @@ impl<S, Q, C> Publisher<S, Q, C> {
 /// [`HandleError`]. A record that cannot be followed is none: the answer names it.
 pub async fn handle<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + FeedStore + LevelScan + RepairStore + MarketplaceStores + ReceiptStore,
+    S: StockStore + FeedStore + LevelScan + RepairStore + MarketplaceStores + ReceiptStore + CallbackStore,
     Q: Queue,
     C: Clock,
 {
@@ -116,7 +118,7 @@ where
 /// Handles a batch of stream records; the answer names the first one that failed, from which on the stream goes on.
 pub async fn handle_records<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> DynamoDbEventResponse
 where
-    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore + CallbackStore,
     Q: Queue,
     C: Clock,
 {
@@ -131,8 +133,29 @@ where
     response
 }
 
-/// Follows a batch up to the first record that fails.
+/// Follows a batch up to the first record that fails, and passes on what those before it are announced as. Announcements
+/// that cannot be passed on bring the whole batch back.
 pub async fn follow<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> Followed
+where
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore + CallbackStore,
+    Q: Queue,
+    C: Clock,
+{
+    let mut announcements = Vec::new();
+    let followed = follow_records(publisher, &event, &mut announcements).await;
+    let Publisher { store, queue, clock, subscriptions, .. } = publisher;
+    if let Err(error) = fan_out(store, queue, subscriptions, clock.now(), &announcements).await {
+        error!(error = with_causes(&error), "announcements cannot be passed on");
+        return Followed { failed: event.records.first().map(number_of), ..Followed::default() };
+    }
+    followed
+}
+
+async fn follow_records<S, Q, C>(
+    publisher: &Publisher<S, Q, C>,
+    event: &Event,
+    announcements: &mut Vec<Announcement>,
+) -> Followed
 where
     S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
@@ -143,7 +166,7 @@ where
     let mut followed = Followed::default();
     for (record, happening) in event.records.iter().zip(read) {
         let gained = match happening {
-            Ok(happening) => follow_one(publisher, &mut feeds, happening).await,
+            Ok(happening) => follow_one(publisher, &mut feeds, happening, announcements).await,
             Err(error) => Err(error),
         };
         match gained {
@@ -155,8 +178,7 @@ where
                 followed.buried += 1;
             }
             Err(error) => {
-                let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
-                let error = with_causes(&error);
+                let (sequence_number, error) = (number_of(record), with_causes(&error));
                 error!(sequence_number, error, "stream record {sequence_number} cannot be followed");
                 return Followed { failed: Some(sequence_number), ..followed };
             }
@@ -171,6 +193,10 @@ type Published = Result<std::vec::IntoIter<FeedEvent>, StoreError>;
 
 type Feeds = BTreeMap<OrganizationId, Published>;
 
+fn number_of(record: &EventRecord) -> String {
+    record.change.sequence_number.clone().unwrap_or_default()
+}
+
 /// Publishes the changes of a batch. An organization whose feed fails does not hold up the others.
 async fn publish_all<S, Q, C>(publisher: &Publisher<S, Q, C>, batch: impl Iterator<Item = &Happening>) -> Feeds
 where
@@ -179,7 +205,7 @@ where
 {
     let mut candidates: BTreeMap<OrganizationId, Vec<Candidate>> = BTreeMap::new();
     for happening in batch {
-        if let Happening::Changed(organization, changes, _) = happening
+        if let Happening::Changed { organization, changes, .. } = happening
             && !changes.is_empty()
         {
             candidates.entry(organization.clone()).or_default().extend(changes.iter().cloned());
@@ -213,6 +239,7 @@ async fn follow_one<S, Q, C>(
     publisher: &Publisher<S, Q, C>,
     feeds: &mut Feeds,
     happening: Happening,
+    announcements: &mut Vec<Announcement>,
 ) -> Result<u64, StoreError>
 where
     S: StockStore + MarketplaceStores + ReceiptStore,
@@ -221,16 +248,26 @@ where
 {
     match happening {
         Happening::Nothing => Ok(0),
-        Happening::Moved(reservation) => steps::after_reservation(publisher, &reservation).await.map(|()| 0),
-        Happening::Receipt(old, new) => steps::after_receipt(publisher, old.as_deref(), &new).await.map(|()| 0),
-        Happening::Store(old, new) => {
-            steps::announce(store_announcements(old.as_deref(), &new));
+        Happening::Moved(reservation) => {
+            announcements.extend(steps::after_reservation(publisher, &reservation).await?);
             Ok(0)
         }
-        Happening::Changed(organization, changes, oversold) => {
+        Happening::Receipt(old, new) => {
+            announcements.extend(steps::after_receipt(publisher, old.as_deref(), &new).await?);
+            Ok(0)
+        }
+        Happening::Store(old, new) => {
+            announcements.extend(store_announcements(old.as_deref(), &new));
+            Ok(0)
+        }
+        Happening::Disputed(conflict, found) => {
+            announcements.extend(steps::after_conflict(publisher, &conflict, found).await?);
+            Ok(0)
+        }
+        Happening::Changed { organization, changes, low_stock, oversold } => {
             let gained = changes.len();
             for event in take(feeds, &organization, gained)? {
-                steps::after_change(publisher, &organization, &event).await?;
+                announcements.extend(steps::after_change(&organization, &event, low_stock));
             }
             mark_short_orders(&publisher.store, &publisher.clock, &publisher.ids, &oversold).await?;
             Ok(gained as u64)

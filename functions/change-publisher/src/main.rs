@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenstock_app::{QueueName, RecentPages};
+use evenstock_app::{QueueName, RecentPages, Subscriptions};
 use evenstock_change_publisher::{Publisher, handle};
 use evenstock_domain::FeedLimits;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
@@ -19,9 +19,11 @@ async fn main() -> Result<(), Error> {
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
     let dead_letters = environment.required("STREAM_DLQ_URL")?.to_owned();
     let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
+    let callbacks = environment.required("CALLBACKS_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([
         (QueueName::StreamDlq, QueueUrls { queue: dead_letters, dead_letters: None }),
         (QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None }),
+        (QueueName::Callbacks, QueueUrls { queue: callbacks, dead_letters: None }),
     ]);
     let publisher = &Publisher {
         store,
@@ -30,6 +32,7 @@ async fn main() -> Result<(), Error> {
         ids: environment.event_id_key()?,
         limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
         recent: RecentPages::default(),
+        subscriptions: Subscriptions::default(),
     };
     let handler = async |event: LambdaEvent<Value>| handle(publisher, event.payload).await.map_err(Error::from);
     lambda_runtime::run(service_fn(handler)).await

@@ -2,43 +2,43 @@
 //! after a crash, and then also what was done before it.
 
 use evenstock_app::{
-    Announcement, Clock, Consequences, Outgoing, Queue, QueueName, ReservationDeps, StockStore, StoreError, complete,
-    receipt_consequences,
+    Announcement, Clock, Conflict, Consequences, CountDeps, Outgoing, Queue, QueueName, ReservationDeps, StockStore,
+    StoreError, announce_change, announce_reservation, complete, follow_conflict, receipt_consequences,
 };
-use evenstock_domain::{FeedEvent, OrganizationId, Receipt, Reservation};
+use evenstock_domain::{FeedEvent, OrganizationId, Quantity, Receipt, Reservation};
 use tracing::debug;
 
 use crate::Publisher;
 
-/// Follows a change that has its number in the feed.
-pub(crate) async fn after_change<S, Q, C>(
-    _publisher: &Publisher<S, Q, C>,
+/// What a change that has its number in the feed is announced as.
+pub(crate) fn after_change(
     organization: &OrganizationId,
     event: &FeedEvent,
-) -> Result<(), StoreError> {
+    low_stock: Option<Quantity>,
+) -> Vec<Announcement> {
     let FeedEvent { seq, change } = event;
     debug!(organization.id = %organization, sku.id = %change.sku, location.id = %change.location, seq, "change published");
-    Ok(())
+    announce_change(organization, event, low_stock)
 }
 
-/// Completes on its levels what a reservation's change of state began.
+/// Completes on its levels what a reservation's change of state began, and says what it is announced as.
 pub(crate) async fn after_reservation<S: StockStore, Q, C: Clock>(
     publisher: &Publisher<S, Q, C>,
     reservation: &Reservation,
-) -> Result<(), StoreError> {
+) -> Result<Option<Announcement>, StoreError> {
     let Publisher { store, clock, ids, .. } = publisher;
     complete(ReservationDeps { store, clock, ids }, reservation).await?;
     let (id, state) = (&reservation.id, reservation.state.as_str());
     debug!(reservation.id = %id, state, "reservation {id} is {state}");
-    Ok(())
+    Ok(announce_reservation(reservation))
 }
 
-/// Moves stock by what became of an order, and tells of it.
+/// Moves stock by what became of an order, and says what it is announced as.
 pub(crate) async fn after_receipt<S, Q: Queue, C>(
     publisher: &Publisher<S, Q, C>,
     old: Option<&Receipt>,
     new: &Receipt,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Announcement>, StoreError> {
     let Consequences { changes, announcements } = receipt_consequences(old, new);
     let mut messages = Vec::with_capacity(changes.len());
     for change in &changes {
@@ -50,13 +50,21 @@ pub(crate) async fn after_receipt<S, Q: Queue, C>(
         sent.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         debug!(store.id = %new.store, lines = changes.len(), "lines of an order of {} queued", new.store);
     }
-    announce(announcements);
-    Ok(())
+    Ok(announcements)
 }
 
-/// Tells subscribers. Nobody can subscribe yet, so it is only noted.
-pub(crate) fn announce(announcements: Vec<Announcement>) {
-    for Announcement { event_id, event, organization, .. } in announcements {
-        debug!(event.id = event_id, organization.id = %organization, "{} of {organization}", event.as_str());
+/// Makes the level follow a conflict that somebody settled, and says what a new one is announced as. What a policy
+/// decided was applied before its change was acknowledged.
+pub(crate) async fn after_conflict<S: StockStore, Q, C: Clock>(
+    publisher: &Publisher<S, Q, C>,
+    conflict: &Conflict,
+    found: bool,
+) -> Result<Option<Announcement>, StoreError> {
+    let Publisher { store, clock, ids, .. } = publisher;
+    if conflict.resolution.as_ref().is_some_and(|resolution| resolution.by.is_some()) {
+        follow_conflict(CountDeps { store, clock, ids }, conflict).await?;
     }
+    let (id, status) = (&conflict.id, conflict.status());
+    debug!(conflict.id = id, status, found, "conflict {id} is {status}");
+    Ok(found.then(|| conflict.announcement()))
 }

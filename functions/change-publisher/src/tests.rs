@@ -43,6 +43,7 @@ async fn world(fault: Fault) -> TestPublisher {
         ids,
         limits: FeedLimits::keeping_hours(168),
         recent: RecentPages::default(),
+        subscriptions: Subscriptions::default(),
     }
 }
 

@@ -7,9 +7,11 @@
 
 use aws_lambda_events::event::dynamodb::Event;
 use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore};
-use evenstock_app::{Behind, QueueName, RecentPages, changes_behind};
+use evenstock_app::{Behind, QueueName, RecentPages, Subscriptions, changes_behind, register_endpoint};
 use evenstock_change_publisher::{Followed, Publisher, follow, handle};
-use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId, Timestamp};
+use evenstock_domain::{
+    Endpoint, EndpointId, EventIdKey, FeedEvent, FeedLimits, OrganizationId, Secrets, Subscription, Timestamp,
+};
 use evenstock_store::LevelItem;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -34,6 +36,7 @@ fn publisher() -> TestPublisher {
         ids: EventIdKey::new(*b"0123456789abcdef"),
         limits: FeedLimits::keeping_hours(168),
         recent: RecentPages::default(),
+        subscriptions: Subscriptions::default(),
     }
 }
 
@@ -186,4 +189,58 @@ fn tick_of_the_schedule_goes_on_with_the_repair_and_other_events_are_refused() {
     assert_eq!(done(handle(&publisher, tick)).unwrap(), json!({ "levels": 0, "offered": 0, "finished": true }));
     assert!(done(handle(&publisher, json!({ "Records": 7 }))).is_err());
     assert!(done(handle(&publisher, json!({}))).is_err());
+}
+
+/// An endpoint of the sample's organization that wants everything.
+async fn register(publisher: &TestPublisher) {
+    let endpoint = Endpoint {
+        id: EndpointId::parse("endpoint").unwrap(),
+        event: Subscription::All,
+        target: "https://example.com/".to_owned(),
+        disabled: None,
+        schedule: None,
+        secrets: Secrets::new("sealed".to_owned(), now()),
+        created_at: now(),
+    };
+    let demo = OrganizationId::parse("demo").unwrap();
+    register_endpoint(&publisher.store, &publisher.clock, &demo, endpoint).await.unwrap();
+}
+
+#[test]
+fn changes_are_announced_to_whoever_wants_them_and_again_with_the_same_ids() {
+    let publisher = publisher();
+    done(register(&publisher));
+    let event: Event = serde_json::from_value(sample()).unwrap();
+    let first = done(follow(&publisher, event.clone()));
+    let bodies = publisher.queue.bodies(QueueName::Callbacks);
+    let changed = bodies.iter().filter(|body| body.contains("stock.changed")).count();
+    assert_eq!((first.changes, changed), (4, 4));
+    let delivered: Value = serde_json::from_str(&bodies[0]).unwrap();
+    let body: Value = serde_json::from_str(delivered["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&body["data"]["seq"], &body["organizationId"]), (&json!(1), &json!("demo")));
+    // A crash between feed and callbacks: the batch comes again.
+    done(follow(&publisher, event));
+    let again = publisher.queue.bodies(QueueName::Callbacks);
+    assert_eq!(again[bodies.len()..], bodies, "the same deliveries, byte for byte");
+}
+
+#[test]
+fn announcements_that_cannot_be_passed_on_bring_the_batch_back() {
+    let publisher = publisher();
+    done(register(&publisher));
+    publisher.queue.set_down(true);
+    let event: Event = serde_json::from_value(sample()).unwrap();
+    let failed = done(follow(&publisher, event.clone())).failed;
+    assert_eq!(failed, Some(sequence_number(&sample(), 0)));
+    publisher.queue.set_down(false);
+    assert_eq!(done(follow(&publisher, event)).failed, None);
+    assert!(publisher.queue.bodies(QueueName::Callbacks).len() >= 4);
+}
+
+#[test]
+fn organization_without_endpoints_gets_no_messages() {
+    let publisher = publisher();
+    done(follow(&publisher, serde_json::from_value(sample()).unwrap()));
+    assert!(publisher.queue.bodies(QueueName::Callbacks).is_empty());
+    assert_eq!(publisher.store.registry_reads(), 1);
 }

@@ -4,7 +4,9 @@
 //! Keeps nothing, and must not know who asks it.
 
 mod accounts;
+mod openapi;
 mod rules;
+mod wire;
 
 use std::sync::Arc;
 
@@ -16,10 +18,11 @@ use axum::routing::post;
 use evenstock_app::Clock;
 use evenstock_domain::OrderId;
 use evenstock_runtime::http::{ApiError, Fields, JsonBody, shell};
-use serde_json::{Value, json};
 
 pub use accounts::Accounts;
+pub use openapi::openapi;
 use rules::Verdict;
+use wire::{PutOffBody, ValidationBody};
 
 /// The largest question that is read, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -70,10 +73,10 @@ async fn validate<C: Clock>(
     let currency = currency.unwrap_or_else(|| CURRENCY_DEFAULT.to_owned());
     Ok(match rules::verdict(receipt.as_str()) {
         Verdict::RateLimited => {
-            (StatusCode::TOO_MANY_REQUESTS, Json(json!({ "error": "rate_limited" }))).into_response()
+            (StatusCode::TOO_MANY_REQUESTS, Json(PutOffBody { error: "rate_limited" })).into_response()
         }
-        Verdict::Refused => Json(json!({ "status": false })).into_response(),
-        Verdict::Accepted => Json(order(account.marketplace, receipt.as_str(), &currency, &mock.clock)).into_response(),
+        Verdict::Refused => Json(ValidationBody::default()).into_response(),
+        Verdict::Accepted => Json(order(account.marketplace, receipt.as_str(), currency, &mock.clock)).into_response(),
     })
 }
 
@@ -82,17 +85,14 @@ fn currency(text: &str) -> Result<String, &'static str> {
     if is_code { Ok(text.to_ascii_uppercase()) } else { Err("must be three letters") }
 }
 
-fn order(marketplace: &str, receipt: &str, currency: &str, clock: &impl Clock) -> Value {
-    let mut order = json!({
-        "status": true,
-        "orderId": rules::order_id(marketplace, receipt),
-        "amount": rules::amount(marketplace, receipt),
-        "currency": currency,
-        "importedAtUTC": clock.now().to_string(),
-    });
-    if let Some(fields) = order.as_object_mut() {
-        fields.extend(rules::lines(receipt).map(|lines| ("lines".to_owned(), lines.into())));
-        fields.extend(rules::is_cancelled(receipt).then(|| ("cancelled".to_owned(), true.into())));
+fn order(marketplace: &str, receipt: &str, currency: String, clock: &impl Clock) -> ValidationBody {
+    ValidationBody {
+        status: true,
+        order_id: Some(rules::order_id(marketplace, receipt)),
+        amount: rules::amount(marketplace, receipt),
+        currency: Some(currency),
+        imported_at: Some(clock.now().to_string()),
+        lines: rules::lines(receipt),
+        cancelled: rules::is_cancelled(receipt).then_some(true),
     }
-    order
 }

@@ -1,7 +1,9 @@
 //! What the mock says of a receipt. Pure: the same receipt always gets the same answer.
 
-use serde_json::{Number, Value, json};
+use serde_json::Number;
 use sha2::{Digest, Sha256};
+
+use crate::wire::OrderedLine;
 
 /// The rate is limited when this divides the sum of a receipt's last two digits.
 const RATE_LIMIT_DIVISOR: u32 = 6;
@@ -48,16 +50,11 @@ pub(crate) fn amount(marketplace: &str, receipt: &str) -> Option<Number> {
 
 /// The lines of a receipt with `-L` in it, then how many as one digit (`order-L3-101` has three; 1 without a digit).
 /// Line n is n units of `SKU-n`; every second line names a location.
-pub(crate) fn lines(receipt: &str) -> Option<Vec<Value>> {
+pub(crate) fn lines(receipt: &str) -> Option<Vec<OrderedLine>> {
     let (_, rest) = receipt.split_once("-L")?;
     let count = rest.chars().next().and_then(|digit| digit.to_digit(10)).filter(|count| *count > 0);
-    let line = |n: u32| {
-        let mut line = json!({ "sku": format!("SKU-{n}"), "quantity": n });
-        if let Some(fields) = line.as_object_mut().filter(|_| n.is_multiple_of(2)) {
-            fields.insert("locationId".to_owned(), LOCATION.into());
-        }
-        line
-    };
+    let location = |n: u32| n.is_multiple_of(2).then_some(LOCATION);
+    let line = |n| OrderedLine { sku: format!("SKU-{n}"), quantity: n, location_id: location(n) };
     Some((1..=count.unwrap_or(LINES_DEFAULT)).map(line).collect())
 }
 
@@ -124,16 +121,13 @@ mod tests {
 
     #[test]
     fn lines_are_as_many_as_the_receipt_says() {
+        let line = |n, location_id| OrderedLine { sku: format!("SKU-{n}"), quantity: n, location_id };
         assert_eq!(lines("order-101"), None);
         for receipt in ["order-L", "order-L-101", "order-L0-101", "order-Lx1"] {
-            assert_eq!(lines(receipt), Some(vec![json!({ "sku": "SKU-1", "quantity": 1 })]), "{receipt}");
+            assert_eq!(lines(receipt), Some(vec![line(1, None)]), "{receipt}");
         }
-        let expected = json!([
-            { "sku": "SKU-1", "quantity": 1 },
-            { "sku": "SKU-2", "quantity": 2, "locationId": "main" },
-            { "sku": "SKU-3", "quantity": 3 },
-        ]);
-        assert_eq!(lines("order-L3-X-101").map(Value::from), Some(expected));
+        let expected = vec![line(1, None), line(2, Some("main")), line(3, None)];
+        assert_eq!(lines("order-L3-X-101"), Some(expected));
         assert!(is_cancelled("order-L3-X-101") && !is_cancelled("order-101"));
     }
 }

@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use evenstock_app::testing::FixedClock;
 use evenstock_domain::Timestamp;
-use evenstock_mock_marketplace::{Accounts, Mock, router};
+use evenstock_mock_marketplace::{Accounts, Mock, openapi, router};
 use evenstock_runtime::Environment;
-use evenstock_runtime::testing::{Reply, ask};
+use evenstock_runtime::testing::{Contract, Reply};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn asked(mock: &Router, marketplace: &str, authorization: Option<&str>, bo
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
     }
-    ask(mock, request.body(body.into()).unwrap()).await
+    Contract::of(&openapi()).ask(mock, request.body(body.into()).unwrap()).await
 }
 
 /// Asks Etsy with its credentials.
@@ -159,6 +159,7 @@ async fn body_that_is_no_object_is_refused(#[case] body: &str, #[case] expected:
 #[tokio::test]
 async fn question_through_the_gateway_is_answered() {
     let event = include_str!("../../../events/mock-marketplace.json");
-    let reply = ask(&mock(), lambda_http::request::from_str(event).unwrap()).await;
+    let request = lambda_http::request::from_str(event).unwrap();
+    let reply = Contract::of(&openapi()).ask(&mock(), request).await;
     assert_eq!((reply.status, &reply.body["status"], &reply.body["currency"]), (200, &json!(true), &json!("EUR")));
 }

@@ -1,9 +1,9 @@
-//! Does what is due, every minute: queues the stores whose receipts are to be asked about, ends the reservations that ran
-//! out, and gives up those that were never finished.
+//! Does what is due, every minute: brings back the callbacks that wait, queues the stores whose receipts are to be asked
+//! about, ends the reservations that ran out, and gives up those that were never finished.
 
 use evenstock_app::{
-    Clock, MarketplaceStores, Queue, ReservationDeps, ReservationStore, StockStore, StoreError, SweepLimits,
-    enqueue_due_stores, sweep, with_causes,
+    CallbackStore, Clock, MarketplaceStores, Queue, ReservationDeps, ReservationStore, StockStore, StoreError,
+    SweepLimits, enqueue_due_stores, requeue, sweep, with_causes,
 };
 use evenstock_domain::EventIdKey;
 use serde_json::{Value, json};
@@ -15,15 +15,16 @@ const PAGE: u32 = 50;
 /// How long one call begins new work, in milliseconds: the last page still ends within the function's timeout.
 const WORK_MS: i64 = 40_000;
 
-/// How much of it goes to stores, which only need a job each.
-const STORES_MS: i64 = 15_000;
+/// When the duties that only need a message each must leave it to the next one: first callbacks, then stores.
+const CALLBACKS_MS: i64 = 12_000;
+const STORES_MS: i64 = 24_000;
 
 /// What the function needs.
 #[derive(Debug)]
 pub struct Scheduler<S, Q, C> {
-    /// Levels, reservations and marketplace stores.
+    /// Levels, reservations, marketplace stores and deliveries of callbacks.
     pub store: S,
-    /// Where jobs go.
+    /// Where jobs and deliveries go whose time has come.
     pub queue: Q,
     /// Time.
     pub clock: C,
@@ -48,7 +49,7 @@ pub enum HandleError {
 /// [`HandleError`]. A reservation that cannot be ended is none: it comes again.
 pub async fn handle<S, Q, C>(scheduler: &Scheduler<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + ReservationStore + MarketplaceStores,
+    S: StockStore + ReservationStore + MarketplaceStores + CallbackStore,
     Q: Queue,
     C: Clock,
 {
@@ -56,11 +57,23 @@ where
         return Err(HandleError::UnknownEvent);
     }
     let Scheduler { store, queue, clock, ids } = scheduler;
-    let started = clock.now();
-    let limits = SweepLimits { page: PAGE, until: started.plus_millis(STORES_MS) };
-    // Its failure must not keep units of reservations that ran out from being given back.
+    let begun = clock.now();
+    // No flood takes another duty's time, and no failure keeps the others from being done: units of reservations that ran
+    // out must not stay held because callbacks cannot be listed.
+    let callbacks = requeue(store, queue, clock, begun.plus_millis(CALLBACKS_MS)).await;
+    match &callbacks {
+        Ok(report) if report.queued > 0 || report.failed > 0 || !report.finished => info!(
+            queued = report.queued,
+            failed = report.failed,
+            finished = report.finished,
+            "callbacks that were due are queued"
+        ),
+        Ok(_) => {}
+        Err(error) => error!(error = with_causes(error), "due callbacks cannot be listed"),
+    }
+    let limits = SweepLimits { page: PAGE, until: begun.plus_millis(STORES_MS) };
     let stores = enqueue_due_stores(store, queue, clock, limits).await;
-    let limits = SweepLimits { page: PAGE, until: started.plus_millis(WORK_MS) };
+    let limits = SweepLimits { page: PAGE, until: begun.plus_millis(WORK_MS) };
     let report = sweep(ReservationDeps { store, clock, ids }, limits).await?;
     if report.ended > 0 || report.failed > 0 {
         info!(ended = report.ended, failed = report.failed, "reservations that were due were ended");
@@ -68,6 +81,7 @@ where
     if !report.finished {
         warn!(ended = report.ended, "more reservations are due than one call can end");
     }
+    let callbacks = callbacks?;
     let stores = stores.inspect_err(|error| error!(error = with_causes(error), "due stores cannot be listed"))?;
     Ok(json!({
         "ended": report.ended,
@@ -75,6 +89,7 @@ where
         "finished": report.finished && stores.finished,
         "scannedStores": stores.scanned_stores,
         "enqueuedJobs": stores.enqueued_jobs,
+        "callbacks": { "queued": callbacks.queued, "failed": callbacks.failed, "finished": callbacks.finished },
     }))
 }
 

@@ -17,7 +17,11 @@ async fn main() -> Result<(), Error> {
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
     let store_sync = environment.required("STORE_SYNC_QUEUE_URL")?.to_owned();
-    let urls = BTreeMap::from([(QueueName::StoreSync, QueueUrls { queue: store_sync, dead_letters: None })]);
+    let callbacks = environment.required("CALLBACKS_QUEUE_URL")?.to_owned();
+    let urls = BTreeMap::from([
+        (QueueName::StoreSync, QueueUrls { queue: store_sync, dead_letters: None }),
+        (QueueName::Callbacks, QueueUrls { queue: callbacks, dead_letters: None }),
+    ]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);
     let scheduler = &Scheduler { store, queue, clock: SystemClock, ids: environment.event_id_key()? };
     let handler = async |event: LambdaEvent<Value>| handle(scheduler, event.payload).await.map_err(Error::from);

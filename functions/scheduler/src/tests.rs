@@ -5,10 +5,12 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
-use evenstock_app::{IdempotencyStore, Reserve, ReserveResult, apply_group, complete, reserve};
+use evenstock_app::{
+    CallbackStore, EventType, IdempotencyStore, QueueName, Reserve, ReserveResult, apply_group, complete, reserve,
+};
 use evenstock_domain::{
-    ActorCode, EventBody, LevelKey, Line, LocationId, Means, OrganizationId, Quantity, ReservationId, ReservationState,
-    Sku, Source, StockEvent, StockLevel, Timestamp,
+    ActorCode, Delivery, DeliveryId, EndpointId, EventBody, LevelKey, Line, LocationId, Means, OrganizationId,
+    Quantity, ReservationId, ReservationState, Sku, Source, StockEvent, StockLevel, Timestamp,
 };
 
 use super::*;
@@ -37,12 +39,8 @@ fn deps<S, Q, C>(scheduler: &Scheduler<S, Q, C>) -> ReservationDeps<'_, S, C> {
 async fn world() -> World {
     let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
     let store = FaultyStore::new(MemoryStore::default(), |_| Fault::None);
-    let scheduler = Scheduler {
-        store,
-        queue: MemoryQueue::default(),
-        clock: FixedClock::at(now),
-        ids: EventIdKey::new(*b"0123456789abcdef"),
-    };
+    let (queue, clock) = (MemoryQueue::default(), FixedClock::at(now));
+    let scheduler = Scheduler { store, queue, clock, ids: EventIdKey::new(*b"0123456789abcdef") };
     let quantity = Quantity::new(100).unwrap();
     let body = EventBody::Count { quantity, means: Means::Available, sequence: 0 };
     let id = scheduler.ids.event_id("initial");
@@ -54,10 +52,10 @@ async fn world() -> World {
     scheduler
 }
 
-async fn hold<S: StockStore + ReservationStore + IdempotencyStore>(
-    scheduler: &Scheduler<S, MemoryQueue, FixedClock>,
-    name: &str,
-) {
+async fn hold<S, Q>(scheduler: &Scheduler<S, Q, FixedClock>, name: &str)
+where
+    S: StockStore + ReservationStore + IdempotencyStore,
+{
     let LevelKey { organization, sku, location } = key();
     let asked = Reserve {
         organization,
@@ -80,14 +78,34 @@ async fn level(scheduler: &World) -> StockLevel {
 async fn only_what_ran_out_is_ended() {
     let scheduler = world().await;
     scheduler.clock.advance_ms(59_999);
-    let report =
-        |ended| json!({ "ended": ended, "failed": 0, "finished": true, "scannedStores": 0, "enqueuedJobs": 0 });
+    let callbacks = json!({ "queued": 0, "failed": 0, "finished": true });
+    let report = |ended| {
+        json!({
+            "ended": ended, "failed": 0, "finished": true, "scannedStores": 0, "enqueuedJobs": 0,
+            "callbacks": callbacks,
+        })
+    };
     assert_eq!(handle(&scheduler, tick()).await.unwrap(), report(0));
     scheduler.clock.advance_ms(1);
     assert_eq!(handle(&scheduler, tick()).await.unwrap(), report(RESERVATIONS));
     let level = level(&scheduler).await;
     assert_eq!((level.available, level.reserved), (100, 0));
     assert_eq!(handle(&scheduler, tick()).await.unwrap().get("ended"), Some(&json!(0)));
+}
+
+#[tokio::test]
+async fn callbacks_that_are_due_are_queued_and_do_not_hold_up_reservations() {
+    let scheduler = world().await;
+    let endpoint = EndpointId::parse("e").unwrap();
+    let id = DeliveryId::new(&endpoint, "event", scheduler.clock.now());
+    let organization = OrganizationId::parse("org").unwrap();
+    let delivery = Delivery::new(organization, id, "event".to_owned(), EventType::StockLow, None, "{}".to_owned());
+    scheduler.store.inner().save_delivery(None, &delivery.parked(None, scheduler.clock.now())).await.unwrap();
+    scheduler.clock.advance_ms(60_000);
+    let report = handle(&scheduler, tick()).await.unwrap();
+    assert_eq!(report.pointer("/callbacks/queued"), Some(&json!(1)));
+    assert_eq!(report.get("ended"), Some(&json!(RESERVATIONS)));
+    assert_eq!(scheduler.queue.bodies(QueueName::Callbacks).len(), 1);
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use evenstock_app::{Clock, Outgoing, Queue, QueueName, StockChange};
 use evenstock_channels::{Delivery, InboundChannel, InvalidPayload, inbound};
-use evenstock_runtime::http::{ApiError, FieldIssue, shell};
-use evenstock_runtime::{SystemClock, new_id};
+use evenstock_runtime::http::{ApiError, FieldIssue, shed, shell};
+use evenstock_runtime::{ConfigError, Environment, SystemClock, new_id};
 use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -49,6 +49,23 @@ pub fn routes<Q: Queue + 'static>(intake: Arc<Intake<Q>>) -> Router {
         .route("/ingest/{channel}/{store}", post(named_store::<Q>))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(intake)
+}
+
+/// Turns deliveries away while more than `depth_max` stock changes wait: marketplaces deliver again.
+pub fn shedding<Q: Queue + 'static>(routes: Router, intake: &Arc<Intake<Q>>, depth_max: u64) -> Router {
+    let intake = Arc::clone(intake);
+    shed(routes, depth_max, move || {
+        let intake = Arc::clone(&intake);
+        Box::pin(async move { Ok(intake.queue.depth(QueueName::StockChanges).await?.waiting) })
+    })
+}
+
+/// The depth above which deliveries are turned away, `LOAD_SHED_QUEUE_MAX`: 100,000 unless set.
+///
+/// # Errors
+/// [`ConfigError`] when it is no number.
+pub fn load_shed_queue_max(environment: &Environment) -> Result<u64, ConfigError> {
+    environment.parsed("LOAD_SHED_QUEUE_MAX", "a whole number of messages", 100_000)
 }
 
 /// A delivery that is on the queue.

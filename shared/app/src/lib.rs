@@ -10,10 +10,12 @@ mod audit;
 mod breaker;
 mod bulk;
 mod callback;
+mod counters;
 mod create;
 mod error;
 mod feed;
 mod history;
+mod jobs;
 mod key_admin;
 mod message;
 mod operation;
@@ -21,6 +23,7 @@ mod order_marketplace;
 mod orders;
 mod policy;
 mod poll;
+mod poll_status;
 mod ports;
 mod request;
 mod reservation_store;
@@ -29,7 +32,10 @@ mod seal;
 mod settle_reservation;
 mod spill;
 mod sweep;
+mod switch;
+mod trigger;
 mod update;
+mod warehouses;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -40,7 +46,14 @@ pub use apply::{GroupResult, apply_group};
 pub use audit::{AdminAction, AuditEntry, AuditLog, AuditPage, AuditPosition};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
-pub use callback::{Call, CallbackSender, InvalidTarget};
+pub use callback::{
+    Arrival, Arrivals, Call, CallbackJob, CallbackSender, CallbackStore, DeliverDeps, DeliverReport, DeliveryPage,
+    DueDelivery, EndpointChange, FanOutError, FannedOut, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
+    ReplayError, ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
+    announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
+    replay, replay_since, requeue, reset_health, secret_context, send_test,
+};
+pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;
@@ -49,6 +62,9 @@ pub use feed::{
     RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
+pub use jobs::{
+    JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
+};
 pub use key_admin::{
     AdminRequest, KEY_RANDOM_BYTES, KeyAdminStore, KeyPage, KeyRecord, NewKey, Revocation, create_key, key_id,
     key_text, revoke_key,
@@ -68,7 +84,8 @@ pub use orders::{
     store_announcements, store_of_token, sync_report, sync_store, sync_token_hash,
 };
 pub use policy::{PolicyChange, set_policy};
-pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll_status::{PollStatus, PollStatusStore};
 pub use ports::{
     Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,
     ListPosition, OperationClaim, OperationRecord, Outgoing, PollRun, PollStore, Queue, QueueDepth, QueueName,
@@ -82,4 +99,12 @@ pub use settle_reservation::{
     ReservationDeps, Settle, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
+pub use switch::{SwitchStore, SyncSwitch, Turn};
+pub use trigger::{TriggerDeps, TriggerError, trigger_all, trigger_one};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};
+pub use warehouses::{
+    CentralSide, Conflict, ConflictChoice, ConflictPage, ConflictResolution, ConflictStore, CountDeps, CountOutcome,
+    CountsApplied, KeyChange, ReconcilePlan, Resolve, ResolveResult, SliceEnd, WAREHOUSE_SOURCE, Warehouse,
+    WarehouseCount, WarehouseFeed, WarehousePage, WarehouseRow, WarehouseSettings, WarehouseStockPage, WarehouseStore,
+    WarehouseSyncJob, apply_counts, follow_conflict, reconcile, resolve_conflict, warehouse_source,
+};

@@ -10,6 +10,7 @@
 //! and only the clients perform I/O.
 
 mod callbacks;
+mod debezium;
 mod fields;
 mod http;
 mod inbound;
@@ -18,11 +19,13 @@ mod marketplace_b;
 mod orders;
 mod registry;
 mod secret;
+mod warehouse;
 
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
-    TOLERANCE_SECONDS, Target,
+    TOLERANCE_SECONDS, Target, callbacks_sender,
 };
+pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
@@ -30,3 +33,4 @@ pub use marketplace_b::MarketplaceB;
 pub use orders::OrderClient;
 pub use registry::inbound;
 pub use secret::{ApiSecret, InvalidSecret, Secret};
+pub use warehouse::{HttpWarehouses, WarehouseClientError};

@@ -8,14 +8,24 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | job | `organization#Q` | `J#id` |
+//! | place of jobs | `organization#Q` | `P#kind#subject` |
+//! | switch of the periodic sync | `organization#Q` | `W` |
+//! | counters | `metrics` | `C#function` |
 //! | store | `T#store` | `T` |
 //! | receipt | `T#store` | `T#receipt` |
 //! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
 //! | sync token | `TT#SHA-256 of the token` | `TT` |
+//! | endpoints of callbacks | `organization#W` | `W` |
+//! | how an endpoint has been doing | `organization#W#endpoint` | `H` |
+//! | delivery | `organization#W#endpoint` | `D#event time (ms)#hash` |
+//! | what arrived at once | `organization#W#endpoint` | `A#written (ms)#hash` |
 //! | page of the change feed | `organization#F` | `F#number of its first change` |
 //! | marker of the change feed | `organization#F` | `M` |
 //! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
+//! | warehouse | `H#warehouse` | `H` |
+//! | conflict | `organization#X` | `X#time of the change (ms)-hash` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#first 16 digits of the key's SHA-256` | `K#the other 48` |
 //! | entry of the audit log | `organization#A` | `A#time (ms)#operation` |
@@ -28,8 +38,8 @@
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
 use evenstock_domain::{
-    LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId, ReceiptState, ReservationId, Sku, Source,
-    StoreId, Timestamp,
+    DeliveryId, EndpointId, JobId, JobKind, LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId,
+    ReceiptState, ReservationId, Sku, Source, StoreId, Timestamp,
 };
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
@@ -58,6 +68,11 @@ const API_KEY_PREFIX: &str = "K#";
 
 /// Digits of its hash that are an API key's id.
 const KEY_ID_DIGITS: usize = 16;
+/// What the sort keys of deliveries begin with.
+pub(crate) const DELIVERY_PREFIX: &str = "D#";
+
+/// What the sort keys of what arrived at once begin with. Smaller than that of deliveries: a list reads both in one go.
+pub(crate) const ARRIVALS_PREFIX: &str = "A#";
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +163,79 @@ pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
 }
 
+/// The key of a warehouse: of the whole system, because its name belongs to one organization.
+pub(crate) fn warehouse(id: &LocationId) -> Key {
+    Key { pk: format!("H#{}", escape(id.as_str())), sk: "H".to_owned() }
+}
+
+/// Reads a warehouse's key back.
+pub(crate) fn parse_warehouse(pk: &str) -> Option<LocationId> {
+    LocationId::parse(&unescape(pk.strip_prefix("H#")?)).ok()
+}
+
+/// An organization's warehouses in the index of what is due, where their time is that of the claim.
+pub(crate) fn warehouses_of(organization: &OrganizationId) -> String {
+    format!("warehouse#{}", escape(organization.as_str()))
+}
+
+/// The prefix of every conflict's sort key; the stream's filter in `template.yaml` names it too.
+pub(crate) const CONFLICT_PREFIX: &str = "X#";
+
+pub(crate) fn conflicts_of(organization: &OrganizationId) -> String {
+    format!("{}#X", escape(organization.as_str()))
+}
+
+pub(crate) fn conflict(organization: &OrganizationId, id: &str) -> Key {
+    Key { pk: conflicts_of(organization), sk: format!("{CONFLICT_PREFIX}{id}") }
+}
+
+/// Whether an item with this sort key is a conflict.
+pub(crate) fn is_conflict(sk: &str) -> bool {
+    sk.starts_with(CONFLICT_PREFIX)
+}
+
+/// The id in a conflict's sort key.
+pub(crate) fn conflict_id(sk: &str) -> Option<String> {
+    sk.strip_prefix(CONFLICT_PREFIX).map(str::to_owned)
+}
+
+/// Reads a conflict's key back.
+pub(crate) fn parse_conflict(pk: &str, sk: &str) -> Option<(OrganizationId, String)> {
+    let organization = OrganizationId::parse(&unescape(pk.strip_suffix("#X")?)).ok()?;
+    Some((organization, conflict_id(sk)?))
+}
+
+pub(crate) fn jobs_partition(organization: &OrganizationId) -> String {
+    format!("{}#Q", escape(organization.as_str()))
+}
+
+/// What the sort keys of jobs begin with.
+pub(crate) const JOB_PREFIX: &str = "J#";
+
+pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("{JOB_PREFIX}{}", escape(id.as_str())) }
+}
+
+pub(crate) fn job_place(organization: &OrganizationId, kind: JobKind, subject: &str) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("P#{}#{}", kind.as_str(), escape(subject)) }
+}
+
+pub(crate) fn sync_switch(organization: &OrganizationId) -> Key {
+    Key { pk: jobs_partition(organization), sk: "W".to_owned() }
+}
+
+/// The partition of all counters.
+pub(crate) const COUNTERS: &str = "metrics";
+
+pub(crate) fn counters(function: &str) -> Key {
+    Key { pk: COUNTERS.to_owned(), sk: format!("C#{}", escape(function)) }
+}
+
+/// The function whose counters have this sort key.
+pub(crate) fn parse_counters(sk: &str) -> Option<String> {
+    sk.strip_prefix("C#").map(unescape)
+}
+
 fn store_partition(store: &StoreId) -> String {
     format!("T#{}", escape(store.as_str()))
 }
@@ -199,6 +287,49 @@ pub(crate) fn due_receipts(store: &StoreId) -> String {
 /// The receipts of a store that are in a state.
 pub(crate) fn receipts_in(state: ReceiptState, store: &StoreId) -> String {
     format!("{}#{}", state.as_str(), escape(store.as_str()))
+}
+
+/// An organization's endpoints.
+pub(crate) fn callback_registry(organization: &OrganizationId) -> Key {
+    Key { pk: format!("{}#W", escape(organization.as_str())), sk: "W".to_owned() }
+}
+
+/// The partition of everything that goes to one endpoint.
+pub(crate) fn endpoint_partition(organization: &OrganizationId, endpoint: &EndpointId) -> String {
+    format!("{}#W#{}", escape(organization.as_str()), escape(endpoint.as_str()))
+}
+
+pub(crate) fn endpoint_health(organization: &OrganizationId, endpoint: &EndpointId) -> Key {
+    Key { pk: endpoint_partition(organization, endpoint), sk: "H".to_owned() }
+}
+
+pub(crate) fn delivery(organization: &OrganizationId, id: &DeliveryId) -> Key {
+    let sk = format!("{}{}", delivery_prefix_from(id.time), id.digest());
+    Key { pk: endpoint_partition(organization, &id.endpoint), sk }
+}
+
+/// What the sort keys of deliveries of events at `time` begin with; smaller than those of later ones.
+pub(crate) fn delivery_prefix_from(time: Timestamp) -> String {
+    format!("{DELIVERY_PREFIX}{:014}#", time.as_millis())
+}
+
+/// Reads a delivery's key back; `None` for every other item.
+pub(crate) fn parse_delivery(pk: &str, sk: &str) -> Option<(OrganizationId, DeliveryId)> {
+    let (organization, endpoint) = pk.split_once("#W#")?;
+    let (time, digest) = sk.strip_prefix(DELIVERY_PREFIX)?.split_once('#')?;
+    let time: i64 = time.parse().ok()?;
+    let id = DeliveryId::parse(&format!("{}.{time}.{digest}", unescape(endpoint))).ok()?;
+    Some((OrganizationId::parse(&unescape(organization)).ok()?, id))
+}
+
+pub(crate) fn arrivals(organization: &OrganizationId, endpoint: &EndpointId, at: Timestamp, digest: &str) -> Key {
+    let sk = format!("{ARRIVALS_PREFIX}{:014}#{digest}", at.as_millis());
+    Key { pk: endpoint_partition(organization, endpoint), sk }
+}
+
+/// A group of due deliveries.
+pub(crate) fn due_deliveries(bucket: u8) -> String {
+    format!("callback#{bucket}")
 }
 
 /// An organization's feed. The marker sorts behind the pages, so that one query backwards reads it and the newest ones.
@@ -305,6 +436,20 @@ mod tests {
         assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (None, Some((id, name))));
         let Key { pk, sk } = sync_token(&[7; 32]);
         assert_eq!((parse_store(&pk, &sk), parse_receipt(&pk, &sk)), (None, None));
+    }
+
+    #[test]
+    fn delivery_keys_read_back_whatever_the_names_hold() {
+        let organization = OrganizationId::parse("org#W#%").unwrap();
+        for endpoint in ["0198-a", "a.b#W#c", "%23"] {
+            let endpoint = EndpointId::parse(endpoint).unwrap();
+            let id = DeliveryId::new(&endpoint, "event", Timestamp::EPOCH.plus_millis(1_700_000_000_000));
+            let Key { pk, sk } = delivery(&organization, &id);
+            assert_eq!(parse_delivery(&pk, &sk), Some((organization.clone(), id)));
+            assert!(sk >= delivery_prefix_from(Timestamp::EPOCH) && sk < DELIVERY_PREFIX.replace('#', "$"));
+        }
+        assert_eq!(parse_delivery("org#W", "W"), None);
+        assert_eq!(parse_delivery("org#W#e", "H"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{corrupt, store_error};
 use crate::keys::{self, BY_ORGANIZATION, Key};
 use crate::listing::{BATCH_KEYS_MAX, level_key, start_key};
-use crate::table::{DynamoStore, conditional, number, text, to_attributes};
+use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
 
 /// No pass was ever begun.
 const ABSENT: &str = "attribute_not_exists(pk)";
@@ -40,7 +40,8 @@ impl LevelScan for DynamoStore {
             let scan = scan.limit(i32::try_from(limit).unwrap_or(i32::MAX)).set_exclusive_start_key(start);
             let page = scan.send().await.map_err(store_error)?;
             let items = page.items.unwrap_or_default();
-            let keys: Vec<_> = items.iter().filter(|item| !is_api_key(item)).map(level_key).collect::<Result<_, _>>()?;
+            let keys: Vec<_> =
+                items.iter().filter(|item| !is_api_key(item)).map(level_key).collect::<Result<_, _>>()?;
             for batch in keys.chunks(BATCH_KEYS_MAX) {
                 levels.extend(self.read_batch(batch).await?);
             }

@@ -9,6 +9,9 @@ use evenstock_app::{Outgoing, Queue, QueueDepth, QueueError, QueueName};
 /// Messages that one call takes.
 const BATCH_MAX: usize = 10;
 
+/// Bytes in one batch, all messages together: what every queue of this kind takes.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
+
 /// Tries for the messages that SQS leaves out of a batch.
 const ATTEMPTS_MAX: u32 = 4;
 
@@ -72,8 +75,11 @@ impl SqsQueues {
 impl Queue for SqsQueues {
     async fn send(&self, queue: QueueName, messages: Vec<Outgoing>) -> Result<(), QueueError> {
         let url = &self.urls(queue)?.queue;
-        for batch in messages.chunks(BATCH_MAX) {
+        let mut rest = messages.as_slice();
+        while !rest.is_empty() {
+            let (batch, behind) = rest.split_at(batch_len(rest));
             self.send_batch(url, batch).await?;
+            rest = behind;
         }
         Ok(())
     }
@@ -87,6 +93,16 @@ impl Queue for SqsQueues {
         };
         Ok(QueueDepth { waiting, in_flight, dead })
     }
+}
+
+/// How many of the first messages go into one batch: at least one.
+fn batch_len(messages: &[Outgoing]) -> usize {
+    let mut bytes = 0_usize;
+    let fits = messages.iter().take(BATCH_MAX).take_while(|message| {
+        bytes = bytes.saturating_add(message.body.len());
+        bytes <= BATCH_BYTES_MAX
+    });
+    fits.count().max(1)
 }
 
 /// The group makes the queue fair: a busy organization cannot starve the others.
@@ -104,4 +120,20 @@ fn entry(place: usize, message: &Outgoing) -> Result<SendMessageBatchRequestEntr
 fn group_of(message: &Outgoing) -> String {
     let allowed = |character: char| character.is_ascii_alphanumeric() || character.is_ascii_punctuation();
     message.organization.as_str().chars().map(|character| if allowed(character) { character } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use evenstock_domain::OrganizationId;
+
+    use super::*;
+
+    #[test]
+    fn batches_stay_within_number_and_size() {
+        let message = |bytes: usize| Outgoing::now("x".repeat(bytes), OrganizationId::parse("us").unwrap());
+        assert_eq!(batch_len(&vec![message(10); 25]), 10);
+        assert_eq!(batch_len(&vec![message(100 * 1024); 5]), 2);
+        assert_eq!(batch_len(&[message(BATCH_BYTES_MAX), message(1)]), 1);
+        assert_eq!(batch_len(&[message(BATCH_BYTES_MAX + 1)]), 1, "its refusal is the queue's to say");
+    }
 }

@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
 use crate::commands::{
-    ApiArgs, FlowArgs, KeysArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, keys, receiver, scheduler, smoke,
+    ApiArgs, DlqArgs, FlowArgs, KeysArgs, ProduceArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, dlq, keys,
+    produce, receiver, scheduler, smoke,
 };
 use crate::serve::{self, Settings};
 
@@ -45,10 +46,14 @@ enum Command {
     Smoke(SmokeArgs),
     /// Be an endpoint that is called back: check signatures, print deliveries.
     Receiver(ReceiverArgs),
+    /// Give changes of warehouses to a running instance, one JSON envelope a line.
+    Produce(ProduceArgs),
     /// Make, list and withdraw API keys of a running instance.
     Keys(KeysArgs),
     /// Call the scheduler of a running instance now.
     Scheduler(SchedulerArgs),
+    /// Show the dead letters of a running instance, or give them back.
+    Dlq(DlqArgs),
 }
 
 /// Runs until Ctrl-C or SIGTERM, or until the command is done.
@@ -73,8 +78,10 @@ pub fn run() -> ExitCode {
         Some(Command::Demo { api, flow }) => runtime.block_on(demo(&api, &flow)),
         Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
         Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
+        Some(Command::Produce(args)) => runtime.block_on(produce(&args)),
         Some(Command::Keys(args)) => runtime.block_on(keys(&args)),
         Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
+        Some(Command::Dlq(args)) => runtime.block_on(dlq(&args)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

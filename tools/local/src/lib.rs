@@ -6,6 +6,7 @@
 
 mod cli;
 mod commands;
+mod dead_letters;
 pub mod dynamo;
 pub mod filter;
 mod functions;

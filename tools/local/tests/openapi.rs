@@ -18,7 +18,9 @@ const FUNCTIONS: &[(&str, Describe)] = &[
     ("SyncApiFunction", evenstock_sync_api::openapi),
     ("AdminApiFunction", evenstock_admin_api::openapi),
     ("OrdersApiFunction", evenstock_orders_api::openapi),
+    ("CallbacksApiFunction", evenstock_callbacks_api::openapi),
     ("ReplicationApiFunction", evenstock_replication_api::openapi),
+    ("MockMarketplaceFunction", evenstock_mock_marketplace::openapi),
 ];
 
 /// Set, it makes the test write the document.

@@ -130,8 +130,9 @@ where
             Claimed::Busy(_) => clock.back_off(look).await,
             Claimed::Taken(_) | Claimed::Mine => {
                 if !watched {
-                    // Before the claim: should we die on the way, somebody will look.
-                    watch(store, clock, of, policy.claim_ms).await?;
+                    // Before the claim, by the time that the claim lapses or the first retry is due: whatever becomes of us,
+                    // somebody will look.
+                    watch(store, clock, of, policy.claim_ms.min(policy.retry.base_ms)).await?;
                     watched = true;
                 }
                 if let Some(receipt) = claim_and_ask(deps, of, id, stored, token).await? {

@@ -33,6 +33,7 @@ pub struct StoredStore {
 
 /// What became of a conditional write of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "looked at once and let go of")]
 pub enum StoreWrite {
     /// It is durable.
     Saved,
@@ -101,6 +102,7 @@ pub struct StoredReceipt {
 
 /// What became of a conditional write of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "looked at once and let go of")]
 pub enum ReceiptWrite {
     /// It is durable.
     Saved,

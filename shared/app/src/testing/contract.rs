@@ -27,6 +27,7 @@ pub use super::order_contract::*;
 pub use super::state_contract::*;
 pub use super::surface_contract::*;
 use crate::testing::FixedClock;
+pub use crate::testing::callback_contract::*;
 pub use crate::testing::reservation_contract::*;
 use crate::{
     Answer, Appended, Clock, Commit, IdempotencyStore, ListPosition, StockStore, Stored, Update, UpdateDeps,
@@ -61,6 +62,9 @@ macro_rules! store_contract {
             due_receipts_page_through_once, answers_are_listed_newest_first_and_counted, receipts_page_by_name,
             thirty_two_registrations_get_one_store, thirty_two_imports_make_one_call,
             oversold_order_is_marked_short, sync_asks_about_every_receipt_once,
+            endpoints_read_back_whole, endpoint_is_registered_once_by_many, health_is_saved_by_one_of_many,
+            delivery_reads_back_whole, waiting_delivery_is_due_until_it_ends, due_deliveries_are_sent_again_once,
+            deliveries_list_page_by_page, replay_begins_failed_deliveries_again_page_by_page,
             feed_pages_are_put_once_and_read_both_ways, feed_pages_of_the_greatest_size_read_back_whole,
             feeds_of_organizations_are_apart, marker_is_written_over_what_was_read,
             sixty_four_publishers_number_each_change_once, feed_goes_on_above_the_ceiling_when_its_pages_are_gone,
@@ -98,7 +102,7 @@ pub(super) fn ids() -> EventIdKey {
     EventIdKey::new(*b"0123456789abcdef")
 }
 
-fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
+pub(super) fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
     StockEvent { id: ids().event_id(name), time: at(millis), source: Source::api(), actor: ActorCode(7), body }
 }
 
@@ -158,6 +162,7 @@ pub async fn level_reads_back_whole<S: StockStore>(store: &S) {
         available: -5,
         reserved: 3,
         observed: Some(Watermark { time: at(2), sequence: 77, source: shop.clone(), id: EventId([0; 8]) }),
+        counted: Some(Shadow { quantity: 7, time: at(4), sequence: 2, id: EventId([4; 8]) }),
         shadows: [(shop.clone(), shadow)].into(),
         spilled_through: at(1),
         sources: vec![Source::api(), shop],

@@ -9,9 +9,10 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, AuditEntry, BreakerStore, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation,
-    IdempotencyStore, KeyRecord, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStore,
-    ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation,
+    ApiKey, Appended, AuditEntry, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
+    IdempotencyStore, KeyRecord, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
+    PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored,
+    StoredReservation, Warehouse,
 };
 
 #[derive(Debug, Default)]
@@ -37,7 +38,11 @@ pub(super) struct State {
     pub(super) audit: BTreeMap<(OrganizationId, Timestamp, String), AuditEntry>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
+    pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
+    pub(super) conflicts: BTreeMap<(OrganizationId, String), Conflict>,
+    pub(super) jobs: super::memory_jobs::JobState,
     pub(super) orders: super::memory_orders::Orders,
+    callbacks: super::callback_memory::CallbackState,
     pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
     pub(super) repair: Option<crate::RepairPass>,
     pub(super) writes: u64,
@@ -50,6 +55,10 @@ pub struct MemoryStore(Mutex<State>);
 impl MemoryStore {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn with_callbacks<T>(&self, work: impl FnOnce(&mut super::callback_memory::CallbackState) -> T) -> T {
+        work(&mut self.state().callbacks)
     }
 
     /// Puts a key, as the set-up of a deployment does.
@@ -340,6 +349,18 @@ impl PollStore for MemoryStore {
         let poll = state.polls.entry(source.clone()).or_default();
         poll.not_before = poll.not_before.max(until);
         Ok(())
+    }
+}
+
+impl PollStatusStore for MemoryStore {
+    async fn poll_status(&self, source: &Source) -> Result<PollStatus, StoreError> {
+        let known = |time: Timestamp| (time > Timestamp::EPOCH).then_some(time);
+        Ok(self.state().polls.get(source).map_or_else(PollStatus::default, |poll| PollStatus {
+            runs: poll.runs,
+            cursor: poll.cursor,
+            due: known(poll.due),
+            not_before: known(poll.not_before),
+        }))
     }
 }
 

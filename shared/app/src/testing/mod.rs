@@ -2,13 +2,19 @@
 
 pub mod admin_contract;
 mod admin_memory;
+mod callback_contract;
+mod callback_faulty;
+mod callback_memory;
 pub mod contract;
 mod fakes;
 mod faulty;
+mod faulty_jobs;
 mod feed_contract;
+pub mod job_contract;
 mod marketplace;
 mod memory;
 mod memory_feed;
+mod memory_jobs;
 mod memory_orders;
 mod order_contract;
 mod order_faults;
@@ -17,6 +23,8 @@ pub mod seal_contract;
 mod sealer;
 mod state_contract;
 mod surface_contract;
+pub mod warehouse_contract;
+mod warehouses;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};

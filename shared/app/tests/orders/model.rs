@@ -17,7 +17,7 @@ use crate::rig::{CountingMarketplace, LIMITS, Rig, id, start};
 const SEEDS: u64 = 60;
 const RECEIPTS: u64 = 6;
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 struct Random(u64);
 
 impl Random {

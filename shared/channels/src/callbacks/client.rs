@@ -13,7 +13,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use tokio::time::{Instant, timeout};
 
-use super::resolver::{GuardedResolver, Lookup, ResolveError};
+use super::resolver::{GuardedResolver, Lookup, ResolveError, SystemLookup};
 use super::{SigningKey, Target};
 use crate::http::retry_after_seconds;
 
@@ -40,6 +40,17 @@ static EVENT_ID: HeaderName = HeaderName::from_static("x-event-id");
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for callbacks cannot start")]
 pub struct SenderError(#[source] reqwest::Error);
+
+/// How long a receiver may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// What calls endpoints in production: 15 seconds a call, names from the system.
+///
+/// # Errors
+/// [`SenderError`] when TLS cannot start.
+pub fn callbacks_sender(allow_private: bool) -> Result<HttpCallbacks, SenderError> {
+    HttpCallbacks::new(Guard { allow_private }, SystemLookup, ANSWER_LIMIT)
+}
 
 /// Delivers callbacks over HTTP.
 #[derive(Clone)]

@@ -9,7 +9,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use client::{HttpCallbacks, SenderError};
+pub use client::{HttpCallbacks, SenderError, callbacks_sender};
+pub(crate) use resolver::GuardedResolver;
 pub use resolver::{Lookup, SystemLookup};
 pub use signature::{InvalidCallback, InvalidSigningKey, ReceivedHeaders, SigningKey, TOLERANCE_SECONDS};
 pub use target::Target;

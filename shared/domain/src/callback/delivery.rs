@@ -3,7 +3,7 @@
 //! A delivery that succeeds at once is never stored; this is what the others look like. The state machine is pure: the
 //! time of a try, its answer and the jitter come in as values.
 
-use crate::{DeliveryId, EndpointId, EventType, OrganizationId, RetrySchedule, StoreId, Timestamp};
+use crate::{DUE_BUCKETS, DeliveryId, EndpointId, EventType, OrganizationId, RetrySchedule, StoreId, Timestamp};
 
 /// The longest body of a callback, in bytes: inside a message, with every quotation mark escaped, it still fits twice.
 pub const BODY_BYTES_MAX: usize = 100 * 1024;
@@ -158,6 +158,11 @@ impl Delivery {
             due_at: Some(time),
             updated_at: time,
         }
+    }
+
+    /// Its group in the index of what is due.
+    pub fn due_bucket(&self) -> u8 {
+        u8::try_from(self.id.spread(0, u32::from(DUE_BUCKETS))).unwrap_or_default()
     }
 
     /// To whom it goes.

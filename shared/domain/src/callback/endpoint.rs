@@ -89,14 +89,16 @@ pub struct RetiredSecret {
 pub struct Secrets {
     /// The one that counts.
     pub current: String,
+    /// Since when it does.
+    pub since: Timestamp,
     /// The one before, while receivers learn the new one.
     pub previous: Option<RetiredSecret>,
 }
 
 impl Secrets {
     /// A first secret.
-    pub const fn new(sealed: String) -> Self {
-        Self { current: sealed, previous: None }
+    pub const fn new(sealed: String, since: Timestamp) -> Self {
+        Self { current: sealed, since, previous: None }
     }
 
     /// The sealed texts that sign at `now`, the current one first.
@@ -109,7 +111,7 @@ impl Secrets {
     #[must_use]
     pub fn rotated(&self, sealed: String, now: Timestamp) -> Self {
         let retired = RetiredSecret { sealed: self.current.clone(), until: now.plus_millis(OVERLAP_MS) };
-        Self { current: sealed, previous: Some(retired) }
+        Self { current: sealed, since: now, previous: Some(retired) }
     }
 }
 
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn both_secrets_sign_for_a_day_after_a_rotation() {
-        let rotated = Secrets::new("old".to_owned()).rotated("new".to_owned(), at(1000));
+        let rotated = Secrets::new("old".to_owned(), at(0)).rotated("new".to_owned(), at(1000));
         let signing = |now| rotated.signing(at(now)).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(signing(1000), ["new", "old"]);
         assert_eq!(signing(1000 + OVERLAP_MS - 1), ["new", "old"]);

@@ -116,7 +116,7 @@ mod tests {
             target: target.to_owned(),
             disabled: None,
             schedule: None,
-            secrets: Secrets::new("sealed".to_owned()),
+            secrets: Secrets::new("sealed".to_owned(), Timestamp::EPOCH),
             created_at: Timestamp::EPOCH,
         }
     }

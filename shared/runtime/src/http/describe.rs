@@ -56,14 +56,16 @@ const ALWAYS: &[&str] = &["X-Request-Id"];
 const KEYED: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
 const ORGANIZATION: &str = "X-Organization-Id";
 const KEY: &str = "Idempotency-Key";
-const BY_KEY: [&str; 2] = ["apiKey", "bearer"];
+const BY_KEY: &[&str] = &["apiKey", "bearer"];
+const BY_ACCOUNT: &[&str] = &["account"];
 
 /// One endpoint, as callers should know it.
 pub struct Endpoint {
     method: HttpMethod,
     path: &'static str,
     operation: OperationBuilder,
-    keyed: bool,
+    /// The ways to say who asks, any of which will do.
+    admitted_by: &'static [&'static str],
     answers: Vec<(u16, ResponseBuilder)>,
     refusals: BTreeSet<u16>,
     headers: BTreeSet<&'static str>,
@@ -102,7 +104,7 @@ impl Endpoint {
             method,
             path,
             operation,
-            keyed: false,
+            admitted_by: &[],
             answers: Vec::new(),
             refusals: BTreeSet::from([500]),
             headers: ALWAYS.iter().copied().collect(),
@@ -118,11 +120,18 @@ impl Endpoint {
     /// Needs a key with this scope.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
-        self.keyed = true;
+        self.admitted_by = BY_KEY;
         self.operation = self.operation.description(Some(format!("Needs a key with the scope `{}`.", scope.as_str())));
         self.headers.extend(KEYED);
         self.operation = self.operation.parameter_ref(Ref::new(format!("#/components/parameters/{ORGANIZATION}")));
         self.refuses(&[400, 401, 403, 429, 503])
+    }
+
+    /// Needs an account and its password, and no key.
+    #[must_use]
+    pub fn basic(mut self) -> Self {
+        self.admitted_by = BY_ACCOUNT;
+        self.refuses(&[401])
     }
 
     /// Takes a text from the query.
@@ -183,6 +192,16 @@ impl Endpoint {
         self.with_body(schema)
     }
 
+    /// Reads this body, if there is one.
+    #[must_use]
+    pub fn optional_body<T: ToSchema>(mut self) -> Self {
+        let schema = self.schema::<T>();
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::False));
+        self.operation = self.operation.request_body(Some(body.build()));
+        self.refuses(&[400, 413])
+    }
+
     /// Reads one of these bodies.
     #[must_use]
     pub fn body_of<T: ToSchema, U: ToSchema>(mut self) -> Self {
@@ -228,7 +247,7 @@ impl Endpoint {
     }
 
     fn item(self, tag: &str) -> PathItem {
-        let security: Vec<_> = if self.keyed { BY_KEY.map(requirement).to_vec() } else { Vec::new() };
+        let security: Vec<_> = self.admitted_by.iter().copied().map(requirement).collect();
         let mut operation = self.operation.tag(tag).securities(Some(security));
         for (status, answer) in self.answers {
             let retry = ["Retry-After"].into_iter().filter(|_| status == 503);
@@ -287,9 +306,12 @@ fn components() -> ComponentsBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
     components = components.parameter(KEY, parameter(ParameterIn::Header, KEY, about, text));
     let own = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The key as it is."));
+    let account =
+        HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("An account of a played marketplace."));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same key as a bearer token."));
     components
         .security_scheme("apiKey", SecurityScheme::ApiKey(own))
+        .security_scheme("account", SecurityScheme::Http(account.build()))
         .security_scheme("bearer", SecurityScheme::Http(bearer.build()))
 }
 

@@ -4,3 +4,5 @@ use crate::support;
 
 evenstock_app::store_contract!(support::fresh);
 evenstock_app::admin_contract!(support::fresh);
+evenstock_app::warehouse_contract!(support::fresh);
+evenstock_app::job_contract!(support::fresh);

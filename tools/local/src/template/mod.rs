@@ -204,8 +204,10 @@ impl Template {
 }
 
 /// Resources that only a deployment has: here the local run itself, or nothing, stands for them.
-const DEPLOYED_ONLY: [&str; 6] = [
+const DEPLOYED_ONLY: [&str; 8] = [
+    "AWS::IAM::Policy",
     "AWS::KMS::Key",
+    "AWS::Lambda::EventSourceMapping",
     "AWS::Logs::LogGroup",
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Application",

@@ -52,7 +52,7 @@ fn every_consumed_queue_has_dead_letters_and_hides_messages_for_six_time_outs() 
         }
     }
     consumed.sort_unstable();
-    assert_eq!(consumed, ["PollJobsQueue", "StockChangesQueue"]);
+    assert_eq!(consumed, ["CallbacksQueue", "PollJobsQueue", "StockChangesQueue"]);
 }
 
 #[test]

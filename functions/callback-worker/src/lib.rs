@@ -1,0 +1,84 @@
+//! Delivers callbacks: each message is an event for one endpoint, or a delivery that is tried again.
+//!
+//! A message is acknowledged when its event has arrived, or when what follows is stored. Unreadable messages end in the
+//! dead-letter queue.
+
+mod config;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use evenstock_app::{
+    CallbackJob, CallbackSender, CallbackStore, Clock, DeliverDeps, DeliverReport, Queue, Sealer, deliver,
+};
+use evenstock_domain::RetrySchedule;
+use evenstock_runtime::{Batch, MissingMessageId};
+use tracing::{error, info};
+
+pub use config::{SetupError, retry_schedule, sender};
+
+/// How long one call begins deliveries, in milliseconds: a delivery that begins then still ends within the function's
+/// timeout.
+const WORK_MS: i64 = 35_000;
+
+/// What the worker needs.
+#[derive(Debug)]
+pub struct Callbacks<S, Q, P, K, C> {
+    /// Endpoints and deliveries.
+    pub store: S,
+    /// Takes the messages of later tries.
+    pub queue: Q,
+    /// Calls endpoints.
+    pub sender: P,
+    /// Opens their secrets.
+    pub sealer: K,
+    /// Time.
+    pub clock: C,
+    /// When deliveries are tried again whose endpoint does not say otherwise.
+    pub schedule: RetrySchedule,
+}
+
+/// Works on a batch of `callbacks`. `name` tells this batch from all others.
+///
+/// # Errors
+/// [`MissingMessageId`] when a record cannot be named in the answer: the whole batch comes back.
+pub async fn handle<S, Q, P, K, C>(
+    callbacks: &Callbacks<S, Q, P, K, C>,
+    event: SqsEvent,
+    name: &str,
+) -> Result<SqsBatchResponse, MissingMessageId>
+where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
+    let mut batch = Batch::new(event)?;
+    let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
+    for (place, (message_id, body)) in batch.records().enumerate() {
+        match CallbackJob::from_json(body) {
+            Ok(job) => jobs.push((place, job)),
+            Err(reason) => {
+                error!(message.id = message_id, %reason, "message {message_id} cannot be read and goes to the dead letters");
+                unreadable.push(place);
+            }
+        }
+    }
+    let Callbacks { store, queue, sender, sealer, clock, schedule } = callbacks;
+    let deps = DeliverDeps { store, queue, sender, sealer, clock, schedule };
+    let report = deliver(deps, jobs, name, clock.now().plus_millis(WORK_MS)).await;
+    let DeliverReport { failed, arrived, missed, parked, kept, idle } = report;
+    let records = batch.len();
+    let back = failed.len().saturating_add(unreadable.len());
+    unreadable.into_iter().chain(failed).for_each(|place| batch.fail(place));
+    info!(
+        records,
+        successCount = arrived,
+        failCount = missed,
+        parkedCount = parked,
+        keptCount = kept,
+        idleCount = idle,
+        backCount = back,
+        "callback_job_completed"
+    );
+    Ok(batch.into_response())
+}

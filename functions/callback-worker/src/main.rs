@@ -1,0 +1,33 @@
+//! The function's entry point in Lambda: wiring only.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use evenstock_app::QueueName;
+use evenstock_callback_worker::{Callbacks, handle, retry_schedule, sender};
+use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs, new_id};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::of_process();
+    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    let settings = environment.aws()?;
+    let client = dynamodb_client(&settings);
+    let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
+    let url = environment.required("CALLBACKS_QUEUE_URL")?;
+    let urls = BTreeMap::from([(QueueName::Callbacks, QueueUrls { queue: url.to_owned(), dead_letters: None })]);
+    let callbacks = Callbacks {
+        queue: SqsQueues::new(sqs_client(&settings), urls),
+        sender: sender(&environment)?,
+        sealer: environment.kms_sealer(&store)?,
+        clock: SystemClock,
+        schedule: retry_schedule(&environment)?,
+        store,
+    };
+    let callbacks = &callbacks;
+    let handler =
+        async |event: LambdaEvent<SqsEvent>| handle(callbacks, event.payload, &new_id()).await.map_err(Error::from);
+    lambda_runtime::run(service_fn(handler)).await
+}

@@ -1,0 +1,435 @@
+//! A batch of deliveries: who may be called is called, the rest waits, and everything that must not be lost is stored
+//! before its message is acknowledged.
+//!
+//! Each endpoint of a batch goes by itself, so that a slow one delays nobody else's calls. A call that failed is stored
+//! with its body and comes back by a message of its own; a call that arrived at once leaves an entry in a log, together
+//! with the others of its batch. Killed between call and record, the message comes again, with the same names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenstock_domain::{
+    Admission, Delivery, DeliveryId, DisabledReason, Endpoint, EndpointId, OrganizationId, ProbeToken, Registry,
+    RetrySchedule, Round, Timestamp,
+};
+use futures::StreamExt;
+use futures::future::join_all;
+use tracing::{error, info, warn};
+
+use super::call::{Outcome, call};
+use super::registry::disable_endpoint;
+use crate::{
+    Arrivals, CallbackJob, CallbackSender, CallbackStore, Clock, Queue, Sealer, StoreError, replay_since, with_causes,
+};
+
+/// Calls to one endpoint at a time, in one batch.
+pub(super) const PER_ENDPOINT: usize = 5;
+
+/// Tries at writing something down that has happened.
+const RECORD_TRIES_MAX: u32 = 4;
+
+/// What delivering needs.
+#[derive(Debug)]
+pub struct DeliverDeps<'a, S, Q, P, K, C> {
+    /// Endpoints and deliveries.
+    pub store: &'a S,
+    /// Takes the messages of later tries.
+    pub queue: &'a Q,
+    /// Calls.
+    pub sender: &'a P,
+    /// Opens the secrets.
+    pub sealer: &'a K,
+    /// Time.
+    pub clock: &'a C,
+    /// When deliveries are tried again whose endpoint does not say otherwise.
+    pub schedule: &'a RetrySchedule,
+}
+
+impl<S, Q, P, K, C> Clone for DeliverDeps<'_, S, Q, P, K, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, Q, P, K, C> Copy for DeliverDeps<'_, S, Q, P, K, C> {}
+
+/// What came of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeliverReport {
+    /// Places of the jobs that must come back.
+    pub failed: Vec<usize>,
+    /// Calls that arrived.
+    pub arrived: u32,
+    /// Calls that did not.
+    pub missed: u32,
+    /// Deliveries that wait for their endpoint.
+    pub parked: u32,
+    /// Deliveries that are kept because their endpoint is disabled.
+    pub kept: u32,
+    /// Jobs with nothing left to do: done by another message, or their endpoint was removed.
+    pub idle: u32,
+}
+
+impl DeliverReport {
+    fn add(&mut self, other: Self) {
+        self.failed.extend(other.failed);
+        self.arrived += other.arrived;
+        self.missed += other.missed;
+        self.parked += other.parked;
+        self.kept += other.kept;
+        self.idle += other.idle;
+    }
+}
+
+/// A delivery to be made.
+pub(super) struct Work {
+    pub(super) place: usize,
+    /// `None` while it is not stored.
+    pub(super) rev: Option<u64>,
+    pub(super) delivery: Delivery,
+}
+
+type Group = (OrganizationId, EndpointId);
+
+/// Works on a batch of jobs. Calls that would begin after `until` are parked. `name` tells this batch from all others.
+pub async fn deliver<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    jobs: Vec<(usize, CallbackJob)>,
+    name: &str,
+    until: Timestamp,
+) -> DeliverReport
+where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
+    let mut groups: BTreeMap<Group, Vec<(usize, CallbackJob)>> = BTreeMap::new();
+    for (place, job) in jobs {
+        groups.entry((job.organization().clone(), job.endpoint().clone())).or_default().push((place, job));
+    }
+    let mut registries: BTreeMap<OrganizationId, Option<Arc<Registry>>> = BTreeMap::new();
+    for (organization, _) in groups.keys() {
+        if !registries.contains_key(organization) {
+            let loaded = deps.store.load_registry(organization).await;
+            let registry = loaded.map(|(_, registry)| Arc::new(registry)).map_err(|error| {
+                warn!(organization.id = %organization, error = with_causes(&error), "callbacks of {organization} come back");
+            });
+            registries.insert(organization.clone(), registry.ok());
+        }
+    }
+    let work = groups.into_iter().map(async |((organization, endpoint), jobs)| {
+        let Some(Some(registry)) = registries.get(&organization) else {
+            return DeliverReport {
+                failed: jobs.iter().map(|(place, _)| *place).collect(),
+                ..DeliverReport::default()
+            };
+        };
+        deliver_to(deps, &organization, &endpoint, registry.find(&endpoint), jobs, name, until).await
+    });
+    let mut report = DeliverReport::default();
+    join_all(work).await.into_iter().for_each(|part| report.add(part));
+    report
+}
+
+/// Everything of a batch that is for one endpoint.
+async fn deliver_to<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    organization: &OrganizationId,
+    id: &EndpointId,
+    endpoint: Option<&Endpoint>,
+    jobs: Vec<(usize, CallbackJob)>,
+    name: &str,
+    until: Timestamp,
+) -> DeliverReport
+where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
+    let mut report = DeliverReport::default();
+    let mut work = Vec::new();
+    for (place, job) in jobs {
+        match prepare(deps, endpoint, place, job, until).await {
+            Ok(Some(ready)) => work.push(ready),
+            Ok(None) => report.idle += 1,
+            Err(()) => report.failed.push(place),
+        }
+    }
+    if work.is_empty() {
+        return report;
+    }
+    let Some(endpoint) = endpoint.filter(|endpoint| endpoint.is_active()) else {
+        keep(deps, endpoint.is_some(), work, &mut report).await;
+        return report;
+    };
+    match admit(deps, organization, id, name).await {
+        Ok(Admission::Open { until }) => park(deps, work, Some(until), &mut report).await,
+        Ok(admission) => {
+            let rest = match &admission {
+                Admission::Probe(_) => work.split_off(1),
+                _ => Vec::new(),
+            };
+            park(deps, rest, None, &mut report).await;
+            call_all(deps, organization, endpoint, work, &admission, until, &mut report).await;
+        }
+        Err(error) => {
+            warn!(endpoint.id = %id, error = with_causes(&error), "deliveries to {id} come back");
+            report.failed.extend(work.iter().map(|work| work.place));
+        }
+    }
+    report
+}
+
+/// What a job asks to deliver now; nothing when it was done already, or does itself.
+async fn prepare<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    endpoint: Option<&Endpoint>,
+    place: usize,
+    job: CallbackJob,
+    until: Timestamp,
+) -> Result<Option<Work>, ()>
+where
+    S: CallbackStore,
+    Q: Queue,
+    C: Clock,
+{
+    match job {
+        CallbackJob::First { organization, endpoint, event } => {
+            let id = DeliveryId::new(&endpoint, &event.event_id, event.time);
+            let delivery = Delivery::new(organization, id, event.event_id, event.event, event.store, event.body);
+            Ok(Some(Work { place, rev: None, delivery }))
+        }
+        CallbackJob::Again { organization, id } => {
+            let stored = deps.store.load_delivery(&organization, &id).await.map_err(|error| {
+                warn!(delivery.id = %id, error = with_causes(&error), "delivery {id} comes back");
+            })?;
+            let ready = stored.filter(|stored| stored.delivery.is_ready(deps.clock.now()));
+            Ok(ready.map(|stored| Work { place, rev: Some(stored.rev), delivery: stored.delivery }))
+        }
+        CallbackJob::Replay { .. } if endpoint.is_none_or(|endpoint| !endpoint.is_active()) => Ok(None),
+        CallbackJob::Replay { organization, endpoint, since, after } => {
+            let whose = (&organization, &endpoint);
+            let progress = replay_since((deps.store, deps.queue, deps.clock), whose, since, after, until).await;
+            let going_on = async {
+                if let Some(after) = progress?.after {
+                    let (organization, endpoint) = (organization.clone(), endpoint.clone());
+                    let job = CallbackJob::Replay { organization, endpoint, since, after: Some(after) };
+                    deps.queue.send(crate::QueueName::Callbacks, vec![job.outgoing(0)]).await?;
+                }
+                Ok::<_, crate::ReplayError>(())
+            };
+            going_on.await.map(|()| None).map_err(|error| {
+                warn!(endpoint.id = %endpoint, error = with_causes(&error), "replay of {endpoint} comes back");
+            })
+        }
+    }
+}
+
+/// Whether the endpoint may be called; the right to probe is written down before it is used.
+async fn admit<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    organization: &OrganizationId,
+    id: &EndpointId,
+    name: &str,
+) -> Result<Admission, StoreError>
+where
+    S: CallbackStore,
+    C: Clock,
+{
+    let token = ProbeToken(name.to_owned());
+    for attempt in 1..=RECORD_TRIES_MAX {
+        let (rev, health) = deps.store.load_health(organization, id).await?;
+        let (admission, next) = health.admit(deps.clock.now(), &token);
+        match next {
+            None => return Ok(admission),
+            Some(next) if deps.store.save_health(organization, id, rev, &next).await? => return Ok(admission),
+            Some(_) => deps.clock.back_off(attempt).await,
+        }
+    }
+    Err(StoreError::exhausted(RECORD_TRIES_MAX))
+}
+
+/// Calls, a few at a time, and writes down what came of it.
+async fn call_all<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    organization: &OrganizationId,
+    endpoint: &Endpoint,
+    work: Vec<Work>,
+    admission: &Admission,
+    until: Timestamp,
+    report: &mut DeliverReport,
+) where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
+    let (mut round, mut gone, mut late, mut arrivals) = (Round::default(), false, Vec::new(), Vec::new());
+    let calls: Vec<_> = work.into_iter().map(|work| call(deps, endpoint, work, until)).collect();
+    let mut calls = futures::stream::iter(calls).buffer_unordered(PER_ENDPOINT);
+    while let Some((work, outcome)) = calls.next().await {
+        match outcome {
+            Outcome::TooLate => late.push(work),
+            Outcome::Sealed => report.failed.push(work.place),
+            Outcome::Arrived { arrival, duration_ms } => {
+                round.add(true, duration_ms, None);
+                report.arrived += 1;
+                arrivals.extend(arrival.map(|arrival| (work.place, arrival)));
+            }
+            Outcome::Missed { tried } => {
+                round.add(false, tried.attempt.duration_ms, tried.wait_ms());
+                report.missed += 1;
+                gone |= tried.attempt.gone();
+            }
+            Outcome::Unrecorded => report.failed.push(work.place),
+        }
+    }
+    drop(calls);
+    park(deps, late, None, report).await;
+    log(deps, organization, &endpoint.id, arrivals, report).await;
+    settle_health(deps, organization, &endpoint.id, &round, admission, gone).await;
+}
+
+/// Writes down what arrived at once. What cannot be written down comes back, and arrives again.
+async fn log<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    organization: &OrganizationId,
+    endpoint: &EndpointId,
+    arrivals: Vec<(usize, crate::Arrival)>,
+    report: &mut DeliverReport,
+) where
+    S: CallbackStore,
+    C: Clock,
+{
+    if arrivals.is_empty() {
+        return;
+    }
+    let (places, arrived): (Vec<_>, Vec<_>) = arrivals.into_iter().unzip();
+    let (organization, endpoint) = (organization.clone(), endpoint.clone());
+    let entry = Arrivals { organization, endpoint, at: deps.clock.now(), arrived };
+    for attempt in 1..=RECORD_TRIES_MAX {
+        match deps.store.log_arrivals(&entry).await {
+            Ok(()) => return,
+            Err(error) if error.is_passing() && attempt < RECORD_TRIES_MAX => deps.clock.back_off(attempt).await,
+            Err(error) => {
+                error!(endpoint.id = %entry.endpoint, error = with_causes(&error), "what arrived cannot be written down");
+                break;
+            }
+        }
+    }
+    report.failed.extend(places);
+}
+
+/// How the endpoint has been doing now. What cannot be written down shows again with the next call.
+async fn settle_health<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    organization: &OrganizationId,
+    id: &EndpointId,
+    round: &Round,
+    admission: &Admission,
+    gone: bool,
+) where
+    S: CallbackStore,
+    C: Clock,
+{
+    let now = deps.clock.now();
+    let mut given_up = false;
+    let settled = async {
+        for attempt in 1..=RECORD_TRIES_MAX {
+            let (rev, health) = deps.store.load_health(organization, id).await?;
+            let next = health.after(round, admission, now);
+            given_up = round.failed > 0 && next.as_ref().unwrap_or(&health).is_given_up(now);
+            match next {
+                Some(next) if !deps.store.save_health(organization, id, rev, &next).await? => {
+                    deps.clock.back_off(attempt).await;
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err(StoreError::exhausted(RECORD_TRIES_MAX))
+    };
+    if let Err(error) = settled.await {
+        warn!(endpoint.id = %id, error = with_causes(&error), "how {id} has been doing is not written down");
+    }
+    let reason = match (gone, given_up) {
+        (true, _) => DisabledReason::Gone,
+        (false, true) => DisabledReason::Failing,
+        (false, false) => return,
+    };
+    match disable_endpoint(deps.store, deps.clock, organization, id, reason, now).await {
+        Ok(_) => info!(endpoint.id = %id, reason = reason.as_str(), "endpoint {id} is disabled"),
+        Err(error) => warn!(endpoint.id = %id, error = with_causes(&error), "endpoint {id} is disabled later"),
+    }
+}
+
+async fn park<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    work: Vec<Work>,
+    until: Option<Timestamp>,
+    report: &mut DeliverReport,
+) where
+    S: CallbackStore,
+    C: Clock,
+{
+    let now = deps.clock.now();
+    for Work { place, rev, delivery } in work {
+        match save(deps, rev, &delivery.parked(until, now)).await {
+            Ok(()) => report.parked += 1,
+            Err(()) => report.failed.push(place),
+        }
+    }
+}
+
+/// Keeps deliveries to a disabled endpoint for a replay. Those to one that was removed are of no use to anybody.
+async fn keep<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    known: bool,
+    work: Vec<Work>,
+    report: &mut DeliverReport,
+) where
+    S: CallbackStore,
+    C: Clock,
+{
+    let now = deps.clock.now();
+    for Work { place, rev, delivery } in work {
+        if !known && rev.is_none() {
+            info!(delivery.id = %delivery.id, "delivery {} has no endpoint any more", delivery.id);
+            report.idle += 1;
+            continue;
+        }
+        match save(deps, rev, &delivery.kept(now)).await {
+            Ok(()) => report.kept += 1,
+            Err(()) => report.failed.push(place),
+        }
+    }
+}
+
+/// Stores a delivery, unless another message of it was faster: then that one's word stands.
+pub(super) async fn save<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    rev: Option<u64>,
+    delivery: &Delivery,
+) -> Result<(), ()>
+where
+    S: CallbackStore,
+    C: Clock,
+{
+    for attempt in 1..=RECORD_TRIES_MAX {
+        match deps.store.save_delivery(rev, delivery).await {
+            // Refused: somebody else's message, or this very write, whose outcome we did not learn.
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_passing() && attempt < RECORD_TRIES_MAX => deps.clock.back_off(attempt).await,
+            Err(error) => {
+                let id = &delivery.id;
+                error!(delivery.id = %id, error = with_causes(&error), "delivery {id} cannot be stored and comes back");
+                break;
+            }
+        }
+    }
+    Err(())
+}

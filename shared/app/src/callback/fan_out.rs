@@ -1,0 +1,130 @@
+//! From announcements to messages: one for each endpoint that wants to be told.
+//!
+//! May be run again for the same announcements: the deliveries have the same names then.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use evenstock_domain::{Delivery, DeliveryId, Endpoint, OrganizationId, Registry, Timestamp};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::{
+    Announcement, CallbackJob, CallbackStore, FrozenEvent, Outgoing, Queue, QueueError, QueueName, StoreError,
+};
+
+/// How long a registry is believed without asking again, in milliseconds: a new endpoint is told after that at the
+/// latest.
+const BELIEVED_MS: i64 = 60_000;
+
+/// Registries that a process remembers.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// Deliveries for disabled endpoints that are stored at once.
+const AT_ONCE: usize = 8;
+
+/// Who wants to be told, as far as a process knows: at most one read an organization and minute.
+#[derive(Debug, Default)]
+pub struct Subscriptions(Mutex<HashMap<OrganizationId, (Arc<Registry>, Timestamp)>>);
+
+/// What came of announcements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FannedOut {
+    /// Messages that were sent.
+    pub queued: usize,
+    /// Deliveries that are kept because their endpoint is disabled.
+    pub kept: usize,
+}
+
+/// Why announcements could not be passed on. All of them may be passed on again.
+#[derive(Debug, thiserror::Error)]
+pub enum FanOutError {
+    /// The endpoints cannot be read, or a delivery cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The messages cannot be sent.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl Subscriptions {
+    async fn of<S: CallbackStore>(
+        &self,
+        store: &S,
+        organization: &OrganizationId,
+        now: Timestamp,
+    ) -> Result<Arc<Registry>, StoreError> {
+        if let Some(known) = self.remembered(organization, now) {
+            return Ok(known);
+        }
+        let registry = Arc::new(store.load_registry(organization).await?.1);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(organization.clone(), (Arc::clone(&registry), now));
+        Ok(registry)
+    }
+
+    fn remembered(&self, organization: &OrganizationId, now: Timestamp) -> Option<Arc<Registry>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (registry, at) = known.get(organization)?;
+        (now.millis_since(*at) < BELIEVED_MS).then(|| Arc::clone(registry))
+    }
+}
+
+/// Passes announcements on to whoever wants them. Done when it returns: every message is sent, everything else is kept.
+///
+/// # Errors
+/// [`FanOutError`]; some may have been passed on, and passing them on again is harmless.
+pub async fn fan_out<S: CallbackStore, Q: Queue>(
+    store: &S,
+    queue: &Q,
+    subscriptions: &Subscriptions,
+    now: Timestamp,
+    announcements: &[Announcement],
+) -> Result<FannedOut, FanOutError> {
+    let (mut messages, mut kept): (Vec<Outgoing>, Vec<Delivery>) = (Vec::new(), Vec::new());
+    for announcement in announcements {
+        let registry = subscriptions.of(store, &announcement.organization, now).await?;
+        let mut frozen = None;
+        for endpoint in registry.wanting(announcement.event) {
+            let event = frozen.get_or_insert_with(|| FrozenEvent::of(announcement)).clone();
+            if endpoint.is_active() {
+                messages.push(first(&registry.organization, endpoint, event).outgoing(0));
+            } else {
+                kept.push(delivery_of(&registry.organization, endpoint, event).kept(now));
+            }
+        }
+    }
+    let counted = FannedOut { queued: messages.len(), kept: kept.len() };
+    if !messages.is_empty() {
+        queue.send(QueueName::Callbacks, messages).await?;
+    }
+    let keep = kept.iter().map(|delivery| store.save_delivery(None, delivery));
+    // One that is there already was kept before.
+    let mut keeping = futures::stream::iter(keep.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+    while keeping.try_next().await?.is_some() {}
+    Ok(counted)
+}
+
+fn first(organization: &OrganizationId, endpoint: &Endpoint, event: FrozenEvent) -> CallbackJob {
+    CallbackJob::First { organization: organization.clone(), endpoint: endpoint.id.clone(), event }
+}
+
+fn delivery_of(organization: &OrganizationId, endpoint: &Endpoint, event: FrozenEvent) -> Delivery {
+    let id = DeliveryId::new(&endpoint.id, &event.event_id, event.time);
+    Delivery::new(organization.clone(), id, event.event_id, event.event, event.store, event.body)
+}
+
+/// Sends one announcement to one endpoint, whatever it subscribed to: to see whether it can be reached.
+///
+/// # Errors
+/// [`QueueError`].
+pub async fn send_test<Q: Queue>(
+    queue: &Q,
+    endpoint: &Endpoint,
+    announcement: &Announcement,
+) -> Result<(), QueueError> {
+    let job = first(&announcement.organization, endpoint, FrozenEvent::of(announcement));
+    queue.send(QueueName::Callbacks, vec![job.outgoing(0)]).await
+}

@@ -1,0 +1,199 @@
+//! Endpoints, deliveries and their log.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use evenstock_app::{Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
+use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
+use serde::Serialize;
+
+use crate::callback_item::{ArrivalsItem, DeliveryItem, read_arrivals, read_delivery};
+use crate::endpoint_item::{HealthItem, RegistryItem, read_health, read_registry};
+use crate::errors::{corrupt, store_error};
+use crate::keys::{self, ARRIVALS_PREFIX, DELIVERY_PREFIX, DUE};
+use crate::level_item::item_name;
+use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
+
+/// Nobody wrote the item since it was read.
+const UNCHANGED: &str = "rv = :rev";
+
+/// Nobody wrote it ever.
+const ABSENT: &str = "attribute_not_exists(pk)";
+
+/// The delivery still waits, and nobody looked after it since it was listed. `rev` stays: who is at work on it may
+/// finish.
+const STILL_DUE: &str = "dt = :seen";
+
+impl CallbackStore for DynamoStore {
+    async fn load_registry(&self, organization: &OrganizationId) -> Result<(Option<u64>, Registry), StoreError> {
+        match self.get(&keys::callback_registry(organization)).await? {
+            Some(item) => read_registry(item).map(|(rev, registry)| (Some(rev), registry)),
+            None => Ok((None, Registry::empty(organization.clone()))),
+        }
+    }
+
+    async fn save_registry(&self, expected: Option<u64>, registry: &Registry) -> Result<bool, StoreError> {
+        self.put_over(expected, &RegistryItem::new(following(expected), registry)).await
+    }
+
+    async fn load_health(
+        &self,
+        organization: &OrganizationId,
+        endpoint: &EndpointId,
+    ) -> Result<(Option<u64>, EndpointHealth), StoreError> {
+        match self.get(&keys::endpoint_health(organization, endpoint)).await? {
+            Some(item) => read_health(item).map(|(rev, health)| (Some(rev), health)),
+            None => Ok((None, EndpointHealth::default())),
+        }
+    }
+
+    async fn save_health(
+        &self,
+        organization: &OrganizationId,
+        endpoint: &EndpointId,
+        expected: Option<u64>,
+        health: &EndpointHealth,
+    ) -> Result<bool, StoreError> {
+        self.put_over(expected, &HealthItem::new(organization, endpoint, following(expected), health)).await
+    }
+
+    async fn load_delivery(
+        &self,
+        organization: &OrganizationId,
+        id: &DeliveryId,
+    ) -> Result<Option<StoredDelivery>, StoreError> {
+        self.get(&keys::delivery(organization, id)).await?.map(read_delivery).transpose()
+    }
+
+    async fn save_delivery(&self, expected: Option<u64>, delivery: &Delivery) -> Result<bool, StoreError> {
+        self.put_over(expected, &DeliveryItem::new(following(expected), delivery)).await
+    }
+
+    async fn log_arrivals(&self, arrivals: &Arrivals) -> Result<(), StoreError> {
+        // That it is there already was wanted.
+        self.put_over(None, &ArrivalsItem::new(arrivals)).await.map(|_| ())
+    }
+
+    async fn list_deliveries(
+        &self,
+        organization: &OrganizationId,
+        endpoint: &EndpointId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<DeliveryPage, StoreError> {
+        let pk = keys::endpoint_partition(organization, endpoint);
+        let start = after.map(|sk| HashMap::from([("pk".to_owned(), text(&pk)), ("sk".to_owned(), text(sk))]));
+        let query = self
+            .query_endpoint(&pk, ARRIVALS_PREFIX.to_owned(), limit)
+            .scan_index_forward(false)
+            .set_exclusive_start_key(start);
+        let page = query.send().await.map_err(store_error)?;
+        let next = page.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        let read = |item: Attributes| match item.get("sk").and_then(|sk| sk.as_s().ok()) {
+            Some(sk) if sk.starts_with(DELIVERY_PREFIX) => {
+                read_delivery(item).map(|stored| Listed::Delivery(Box::new(stored.delivery)))
+            }
+            _ => read_arrivals(item).map(Listed::Arrivals),
+        };
+        let entries = page.items.unwrap_or_default().into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(DeliveryPage { entries, next })
+    }
+
+    async fn deliveries_since(
+        &self,
+        organization: &OrganizationId,
+        endpoint: &EndpointId,
+        since: Timestamp,
+        after: Option<&DeliveryId>,
+        limit: u32,
+    ) -> Result<(Vec<StoredDelivery>, bool), StoreError> {
+        let pk = keys::endpoint_partition(organization, endpoint);
+        let start = after.map(|id| {
+            let key = keys::delivery(organization, id);
+            HashMap::from([("pk".to_owned(), text(key.pk)), ("sk".to_owned(), text(key.sk))])
+        });
+        let query = self.query_endpoint(&pk, keys::delivery_prefix_from(since), limit).set_exclusive_start_key(start);
+        let page = query.send().await.map_err(store_error)?;
+        let more = page.last_evaluated_key.is_some();
+        let deliveries = page.items.unwrap_or_default().into_iter().map(read_delivery).collect::<Result<_, _>>()?;
+        Ok((deliveries, more))
+    }
+
+    async fn due_deliveries(&self, bucket: u8, now: Timestamp, limit: u32) -> Result<Vec<DueDelivery>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(DUE)
+            .key_condition_expression("d = :bucket AND dt <= :now")
+            .expression_attribute_values(":bucket", text(keys::due_deliveries(bucket)))
+            .expression_attribute_values(":now", number(now.as_millis()))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = query.send().await.map_err(store_error)?;
+        page.items.unwrap_or_default().iter().map(due_delivery).collect()
+    }
+
+    async fn postpone(&self, due: &DueDelivery, until: Timestamp) -> Result<bool, StoreError> {
+        let key = keys::delivery(&due.organization, &due.id);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .update_expression("SET dt = :until")
+            .condition_expression(STILL_DUE)
+            .expression_attribute_values(":until", number(until.as_millis()))
+            .expression_attribute_values(":seen", number(due.due_at.as_millis()));
+        let moved = conditional!(update.send().await, UpdateItemError::ConditionalCheckFailedException)?;
+        Ok(moved.is_ok())
+    }
+}
+
+const fn following(expected: Option<u64>) -> u64 {
+    match expected {
+        None => 1,
+        Some(rev) => rev.saturating_add(1),
+    }
+}
+
+impl DynamoStore {
+    /// Puts an item over the one with this `rev`, or where there is none. `false` when something else stands there.
+    async fn put_over<T: Serialize + Sync>(&self, expected: Option<u64>, item: &T) -> Result<bool, StoreError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(item)?));
+        let put = match expected {
+            None => put.condition_expression(ABSENT),
+            Some(rev) => put.condition_expression(UNCHANGED).expression_attribute_values(":rev", number(rev)),
+        };
+        let written = conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)?;
+        Ok(written.is_ok())
+    }
+
+    /// Asks for an endpoint's deliveries, and what arrived at once, from a sort key on.
+    fn query_endpoint(&self, pk: &str, from: String, limit: u32) -> QueryFluentBuilder {
+        // Behind every delivery, and before the endpoint's health.
+        let end = format!("{DELIVERY_PREFIX}~");
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :end")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":end", text(end))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+    }
+}
+
+fn due_delivery(attributes: &Attributes) -> Result<DueDelivery, StoreError> {
+    let part = |name| attributes.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
+    let due_at = attributes.get("dt").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
+    let read = || {
+        let (organization, id) = keys::parse_delivery(part("pk")?, part("sk")?)?;
+        Some(DueDelivery { organization, id, due_at: Timestamp::from_millis(due_at?).ok()? })
+    };
+    read().ok_or_else(|| corrupt(item_name(attributes), "not a due delivery"))
+}
