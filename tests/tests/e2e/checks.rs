@@ -3,6 +3,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use evenstock_app::Clock;
 use evenstock_local::template::{Template, Trigger};
 use evenstock_runtime::SystemClock;
@@ -77,6 +79,43 @@ pub(crate) async fn feed(target: Arc<Target>) {
     }
     assert_eq!(seen.len(), 1, "the change stands in the feed once");
     assert_eq!((&seen[0]["delta"], &seen[0]["newVersion"]), (&json!(5), &json!(1)));
+}
+
+pub(crate) async fn callback(target: Arc<Target>, marketplace: Arc<Marketplace>) {
+    let path = format!("/hook/{}", own("hook"));
+    let url = format!("{}{path}", marketplace.url());
+    let wish = json!({ "organizationId": "demo", "event": "stock.changed", "targetUrl": url });
+    let (status, endpoint) = target.post("/webhooks/register", &wish).await;
+    assert_eq!(status, 200, "{endpoint}");
+    let secret = endpoint["secret"].as_str().unwrap().strip_prefix("whsec_").unwrap();
+    let secret = STANDARD.decode(secret).unwrap();
+    let mut called = None;
+    // What fans changes out may believe for a minute that nobody wants to hear of them.
+    for n in 0..120 {
+        let change = json!({
+            "storeId": "main", "productId": own("CALLED"), "delta": 1, "version": null,
+            "idempotencyKey": format!("{}-{n}", own("called")),
+        });
+        let created = json!({ "sku": own("CALLED"), "storeId": "main", "initialQuantity": 1 });
+        let (call, body) = if n == 0 { ("/api/inventory", created) } else { ("/inventory/updates", change) };
+        let (status, answer) = target.post(call, &body).await;
+        assert!([200, 201].contains(&status), "{answer}");
+        sleep(Duration::from_secs(1)).await;
+        let calls = marketplace.called_back(&path).await;
+        called = calls.into_iter().find(|call| String::from_utf8_lossy(&call.body).contains(&own("CALLED")));
+        if called.is_some() {
+            break;
+        }
+    }
+    let called = called.expect("a call within two minutes");
+    let header = |name: &str| called.headers[name].to_str().unwrap().to_owned();
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&secret).unwrap();
+    mac.update(format!("{}.{}.", header("webhook-id"), header("webhook-timestamp")).as_bytes());
+    mac.update(&called.body);
+    let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    assert!(header("webhook-signature").split(' ').any(|signature| signature == expected), "{called:?}");
+    let body: Value = serde_json::from_slice(&called.body).unwrap();
+    assert_eq!((&body["event"], &body["data"]["productId"]), (&json!("stock.changed"), &json!(own("CALLED"))));
 }
 
 pub(crate) async fn poll(target: Arc<Target>, marketplace: Arc<Marketplace>) {

@@ -1,13 +1,17 @@
-//! The marketplaces that the product asks: B, which is polled, and one that validates receipts.
+//! Whom the product calls: marketplace B, which is polled, a marketplace that validates receipts, and a receiver of
+//! callbacks.
 
 use std::net::TcpListener;
 
 use serde_json::json;
-use wiremock::matchers::{body_partial_json, header, method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::matchers::{body_partial_json, header, method, path, path_regex};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 /// Names the port in the environment: a deployed stack must know it before we start.
 const PORT: &str = "E2E_MARKETPLACE_PORT";
+
+/// Names this machine as the functions see it.
+const HOST: &str = "E2E_HOST";
 
 pub(crate) struct Marketplace {
     server: MockServer,
@@ -21,11 +25,23 @@ impl Marketplace {
         let server = MockServer::builder().listener(listener).start().await;
         let empty = ResponseTemplate::new(200).set_body_json(json!({ "items": [] }));
         Mock::given(method("GET")).respond_with(empty).with_priority(9).mount(&server).await;
+        let taken = Mock::given(method("POST")).and(path_regex("^/hook/")).respond_with(ResponseTemplate::new(204));
+        taken.mount(&server).await;
         Self { server }
     }
 
+    /// What was called back at a path so far.
+    pub(crate) async fn called_back(&self, path: &str) -> Vec<Request> {
+        let requests = self.server.received_requests().await.unwrap();
+        requests.into_iter().filter(|request| request.url.path() == path).collect()
+    }
+
+    /// Where the product finds it: a container reaches this machine by another name.
     pub(crate) fn url(&self) -> String {
-        self.server.uri()
+        match std::env::var(HOST) {
+            Ok(host) => format!("http://{host}:{}", self.server.address().port()),
+            Err(_) => self.server.uri(),
+        }
     }
 
     /// Lets the list of changed stock hold these rows.
