@@ -81,7 +81,7 @@ pub use orders::{
     RegisterStore, Registered, StockSignal, StoreClaim, StoreJob, StoreSettings, StoreWrite, StoredReceipt,
     StoredStore, SyncLimits, SyncOutcome, SyncReport, cancel_order, enqueue_due_stores, import_order,
     mark_short_orders, note_receipt, order_row, oversold_sales, receipt_consequences, register_store,
-    store_announcements, store_of_token, sync_report, sync_store, sync_token_hash,
+    registered_before, store_announcements, store_of_token, sync_report, sync_store, sync_token_hash,
 };
 pub use policy::{PolicyChange, set_policy};
 pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};

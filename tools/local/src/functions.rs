@@ -127,7 +127,12 @@ impl Functions {
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
         let connections = evenstock_webhook::connections(environment)?;
-        let intake = Arc::new(evenstock_webhook::Intake { queue: queues.clone(), connections });
+        let intake = Arc::new(evenstock_webhook::Intake {
+            queue: queues.clone(),
+            connections,
+            store: store.as_ref().clone(),
+            sealer: environment.keyring_sealer()?,
+        });
         let deep = evenstock_webhook::load_shed_queue_max(environment)?;
         let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
         let inventory = evenstock_inventory_api::Inventory {
@@ -347,7 +352,9 @@ fn wire_orders(
     access: &AccessControl,
 ) -> Result<(Router, OrderWorker), WiringError> {
     let base_url = environment.optional("MARKETPLACE_BASE_URL");
-    let marketplace = OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?;
+    let guard = Guard { allow_private: environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)? };
+    let credentials = environment.marketplace_credentials()?;
+    let marketplace = OrderClient::new(base_url, credentials, guard, OrderClient::TIMEOUT)?;
     let (checked, policy) = (marketplace.clone(), environment.order_policy()?);
     let orders = evenstock_orders_api::Orders {
         store: Arc::clone(store),
