@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use evenstock_app::{Clock, KeyAdminStore, NewKey, Scope};
 use evenstock_domain::OrganizationId;
 use evenstock_local::template::{Template, Trigger};
-use evenstock_runtime::SystemClock;
+use evenstock_runtime::{Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -34,8 +34,9 @@ impl Stack {
     /// The stack whose endpoint is in `E2E_ENDPOINT` and whose resources are in the file `E2E_RESOURCES`; `None` when
     /// the environment names none. Gives it the key `demo`.
     pub(crate) async fn of_environment() -> Option<Self> {
-        let endpoint = std::env::var("E2E_ENDPOINT").ok()?;
-        let file = std::env::var("E2E_RESOURCES").expect("the stack's resources");
+        let variables = Environment::of_process();
+        let endpoint = variables.optional("E2E_ENDPOINT")?.to_owned();
+        let file = variables.required("E2E_RESOURCES").expect("the stack's resources");
         let resources = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(90)).build().unwrap();
         let stack = Self { endpoint, resources, template: Template::built_in().unwrap(), client };

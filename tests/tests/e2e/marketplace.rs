@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 
+use evenstock_runtime::Environment;
 use serde_json::json;
 use wiremock::matchers::{body_partial_json, header, method, path, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -20,7 +21,7 @@ pub(crate) struct Marketplace {
 impl Marketplace {
     /// A marketplace that has nothing to tell yet.
     pub(crate) async fn start() -> Self {
-        let port = std::env::var(PORT).map_or(0, |port| port.parse().expect("a port"));
+        let port = Environment::of_process().parsed(PORT, "a port", 0).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let server = MockServer::builder().listener(listener).start().await;
         let empty = ResponseTemplate::new(200).set_body_json(json!({ "items": [] }));
@@ -38,9 +39,9 @@ impl Marketplace {
 
     /// Where the product finds it: a container reaches this machine by another name.
     pub(crate) fn url(&self) -> String {
-        match std::env::var(HOST) {
-            Ok(host) => format!("http://{host}:{}", self.server.address().port()),
-            Err(_) => self.server.uri(),
+        match Environment::of_process().optional(HOST) {
+            Some(host) => format!("http://{host}:{}", self.server.address().port()),
+            None => self.server.uri(),
         }
     }
 

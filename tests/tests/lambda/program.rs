@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use evenstock_runtime::Environment;
 use serde_json::Value;
 use serde_yaml_ng::Value as Yaml;
 use tokio::net::TcpStream;
@@ -29,7 +30,8 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) async fn start(template: &Template, function: &str, cloud: &Cloud) -> Self {
-        let emulator = std::env::var("LAMBDA_RIE").expect("LAMBDA_RIE names the emulator; use `make lambda-test`");
+        let variables = Environment::of_process();
+        let emulator = variables.required("LAMBDA_RIE").expect("it names the emulator; use `make lambda-test`");
         let [invoke, runtime] = two_free_addresses();
         let resource = template.resource(function);
         let mut command = Command::new(emulator);

@@ -114,14 +114,7 @@ impl Functions {
         table: &str,
         queues: &LocalQueues,
     ) -> Result<Self, WiringError> {
-        let client = dynamodb_client(&AwsSettings {
-            region: "local".to_owned(),
-            endpoint_url: Some(endpoint.to_owned()),
-            access_key_id: "local".to_owned(),
-            secret_access_key: "local".to_owned(),
-            session_token: None,
-        });
-        let store = Arc::new(DynamoStore::new(client, table, environment.history_days()?));
+        let store = store_at(endpoint, table, environment)?;
         store.insert_key(&demo_key()?).await?;
         let ids = environment.event_id_key()?;
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
@@ -134,29 +127,10 @@ impl Functions {
             sealer: environment.keyring_sealer()?,
         });
         let deep = evenstock_webhook::load_shed_queue_max(environment)?;
-        let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
-        let inventory = evenstock_inventory_api::Inventory {
-            store: Arc::clone(&store),
-            clock: SystemClock,
-            ids: ids.clone(),
-            cursors,
-        };
         // One process stands in for all functions, and so do its counters.
         evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
-        let admin = evenstock_admin_api::Administration {
-            store: Arc::clone(&store),
-            clock: SystemClock,
-            sealer: environment.keyring_sealer()?,
-            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
-        };
         let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
         let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
-        let replication = evenstock_replication_api::Replication {
-            store: Arc::clone(&store),
-            clock: SystemClock,
-            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
-            watch: evenstock_replication_api::Watch::default(),
-        };
         let (orders_api, order_worker) = wire_orders(environment, &store, queues, &access)?;
         let (callbacks_api, callbacks) = callbacks(environment, &store, queues)?;
         let marketplace = evenstock_poller::marketplace_b(environment)?;
@@ -168,20 +142,25 @@ impl Functions {
             cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
         };
         let warehouse_routes = warehouse_routes(environment, &store, queues, &access)?;
+        let (warehouse_events, warehouse_worker) = warehouse_workers(environment, store.as_ref(), queues)?;
+        let (inventory_api, replication_api, admin_api) = (
+            inventory_routes(environment, &store, &access)?,
+            replication_routes(environment, &store, &access)?,
+            admin_routes(environment, &store, &access)?,
+        );
         let store = store.as_ref().clone();
-        let (warehouse_events, warehouse_worker) = warehouse_workers(environment, &store, queues)?;
         Ok(Self {
             warehouse_events: Arc::new(warehouse_events),
             warehouse_worker: Arc::new(warehouse_worker),
             queues: queues.clone(),
             webhook: evenstock_webhook::shedding(evenstock_webhook::routes(Arc::clone(&intake)), &intake, deep),
-            inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
+            inventory_api,
             sync_api: evenstock_sync_api::routes(Arc::new(operations), &access).merge(warehouse_routes),
-            admin_api: evenstock_admin_api::routes(Arc::new(admin), &access),
+            admin_api,
             mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
             orders_api,
             order_worker: Arc::new(order_worker),
-            replication_api: evenstock_replication_api::routes(Arc::new(replication), &access),
+            replication_api,
             worker: Arc::new(evenstock_stock_worker::Worker {
                 store: store.clone(),
                 clock: SystemClock,
@@ -375,6 +354,59 @@ fn wire_orders(
         lease_ms: environment.store_lease_ms()?,
     };
     Ok((evenstock_orders_api::routes(Arc::new(orders), access), worker))
+}
+
+fn store_at(endpoint: &str, table: &str, environment: &Environment) -> Result<Arc<DynamoStore>, ConfigError> {
+    let client = dynamodb_client(&AwsSettings {
+        region: "local".to_owned(),
+        endpoint_url: Some(endpoint.to_owned()),
+        access_key_id: "local".to_owned(),
+        secret_access_key: "local".to_owned(),
+        session_token: None,
+    });
+    Ok(Arc::new(DynamoStore::new(client, table, environment.history_days()?)))
+}
+
+fn inventory_routes(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    access: &AccessControl,
+) -> Result<Router, ConfigError> {
+    let inventory = evenstock_inventory_api::Inventory {
+        store: Arc::clone(store),
+        clock: SystemClock,
+        ids: environment.event_id_key()?,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+    };
+    Ok(evenstock_inventory_api::routes(Arc::new(inventory), access))
+}
+
+fn replication_routes(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    access: &AccessControl,
+) -> Result<Router, ConfigError> {
+    let replication = evenstock_replication_api::Replication {
+        store: Arc::clone(store),
+        clock: SystemClock,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+        watch: evenstock_replication_api::Watch::default(),
+    };
+    Ok(evenstock_replication_api::routes(Arc::new(replication), access))
+}
+
+fn admin_routes(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    access: &AccessControl,
+) -> Result<Router, ConfigError> {
+    let administration = evenstock_admin_api::Administration {
+        store: Arc::clone(store),
+        clock: SystemClock,
+        sealer: environment.keyring_sealer()?,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+    };
+    Ok(evenstock_admin_api::routes(Arc::new(administration), access))
 }
 
 fn demo_key() -> Result<KeyRecord, WiringError> {
