@@ -101,6 +101,7 @@ async fn key_is_shown_once_works_and_is_listed_without_its_secret() {
 async fn revoked_key_is_gone_and_revoking_again_is_the_same() {
     let function = Function::new();
     let made = function.create("admin", &till("shop")).await;
+    function.administration.clock.advance_ms(1);
     let call = format!("DELETE /admin/keys/{}", made.body["id"].as_str().unwrap());
     assert_eq!(function.ask("neighbour", &call, &[], None).await.refusal(), (404, "not_found"));
     for _ in 0..2 {
