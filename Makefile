@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help run run-store demo smoke test check fmt lint doc deny validate build
+.PHONY: help run run-store demo smoke test check fmt lint doc deny validate lambda-test e2e build
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run everything on this machine, in one process
 	cargo run -p evenstock-local
@@ -36,6 +36,12 @@ deny: ## Check licences, bans and sources of the dependencies, and known vulnera
 
 validate: ## Check the deployment templates
 	.ci/run template
+
+lambda-test: ## Run every function's program under the emulator of Lambda's runtime (needs Python)
+	.ci/run lambda
+
+e2e: ## Deploy to an emulator of AWS and test from end to end; AWS_ENDPOINT_URL names one that runs (needs Python)
+	.ci/run e2e
 
 build: ## Build the functions for AWS (needs the SAM CLI and cargo-lambda)
 	sam build

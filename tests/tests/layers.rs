@@ -22,8 +22,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "app" => &["domain"],
         "store" | "channels" => &["domain", "app"],
         "runtime" => &["domain", "app", "store"],
-        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "change-publisher" | "scheduler"
-        | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" | "callbacks-api"
+        "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "admin-api" | "change-publisher"
+        | "scheduler" | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" | "callbacks-api"
         | "callback-worker" | "warehouse-events" | "warehouse-worker" => FUNCTION,
         "local" => &[
             "domain",
@@ -38,6 +38,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "stock-worker",
             "inventory-api",
             "sync-api",
+            "admin-api",
             "change-publisher",
             "scheduler",
             "warehouse-events",

@@ -6,6 +6,7 @@
 mod access;
 mod announcement;
 mod apply;
+mod audit;
 mod breaker;
 mod bulk;
 mod callback;
@@ -15,6 +16,7 @@ mod error;
 mod feed;
 mod history;
 mod jobs;
+mod key_admin;
 mod message;
 mod operation;
 mod order_marketplace;
@@ -41,6 +43,7 @@ pub mod testing;
 pub use access::{ApiKey, Scope};
 pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
+pub use audit::{AdminAction, AuditEntry, AuditLog, AuditPage, AuditPosition};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
 pub use callback::{
@@ -61,6 +64,10 @@ pub use feed::{
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use jobs::{
     JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
+};
+pub use key_admin::{
+    AdminRequest, KEY_RANDOM_BYTES, KeyAdminStore, KeyPage, KeyRecord, NewKey, Revocation, create_key, key_id,
+    key_text, revoke_key,
 };
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};

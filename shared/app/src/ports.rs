@@ -214,8 +214,11 @@ pub trait BreakerStore: Send + Sync {
 
 /// API keys.
 pub trait KeyStore: Send + Sync {
-    /// Finds a key by the SHA-256 of its text.
+    /// Finds a key by the SHA-256 of its text; `None` when there is none, or it was withdrawn.
     fn find_key(&self, hash: &[u8; 32]) -> impl Future<Output = Result<Option<ApiKey>, StoreError>> + Send;
+
+    /// Notes that a key was used at `now`, unless its last use is noted within the hour before, or it is not there.
+    fn note_use(&self, hash: &[u8; 32], now: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Whether the store answers.

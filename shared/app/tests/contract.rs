@@ -11,6 +11,7 @@ async fn fresh() -> Fresh {
 }
 
 evenstock_app::store_contract!(fresh);
+evenstock_app::admin_contract!(fresh);
 evenstock_app::warehouse_contract!(fresh);
 evenstock_app::job_contract!(fresh);
 

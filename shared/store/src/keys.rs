@@ -27,7 +27,8 @@
 //! | warehouse | `H#warehouse` | `H` |
 //! | conflict | `organization#X` | `X#time of the change (ms)-hash` |
 //! | breaker | `B#name` | `B` |
-//! | API key | `K#SHA-256 of the key` | `K` |
+//! | API key | `K#first 16 digits of the key's SHA-256` | `K#the other 48` |
+//! | entry of the audit log | `organization#A` | `A#time (ms)#operation` |
 //! | data key that seals secrets | `Z#id` | `Z` |
 //!
 //! Indexes carry keys only and are sparse: levels stand in `by-organization` (`o`, `pk`), what somebody must look at at
@@ -62,6 +63,11 @@ pub(crate) const RECEIPT_PREFIX: &str = "T#";
 /// The sort key of every reservation; the stream's filter in `template.yaml` names it too.
 const RESERVATION: &str = "R";
 
+/// What both parts of an API key's key begin with.
+const API_KEY_PREFIX: &str = "K#";
+
+/// Digits of its hash that are an API key's id.
+const KEY_ID_DIGITS: usize = 16;
 /// What the sort keys of deliveries begin with.
 pub(crate) const DELIVERY_PREFIX: &str = "D#";
 
@@ -360,7 +366,35 @@ pub(crate) fn breaker(name: &Source) -> Key {
 }
 
 pub(crate) fn api_key(hash: &[u8; 32]) -> Key {
-    Key { pk: format!("K#{}", hex::encode(hash)), sk: "K".to_owned() }
+    let digits = hex::encode(hash);
+    let (id, rest) = digits.split_at_checked(KEY_ID_DIGITS).unwrap_or_default();
+    Key { pk: api_key_partition(id), sk: format!("{API_KEY_PREFIX}{rest}") }
+}
+
+/// Where the key with this id stands, alone.
+pub(crate) fn api_key_partition(id: &str) -> String {
+    format!("{API_KEY_PREFIX}{id}")
+}
+
+/// Reads a key's hash back.
+pub(crate) fn parse_api_key(pk: &str, sk: &str) -> Option<[u8; 32]> {
+    let (id, rest) = pk.strip_prefix(API_KEY_PREFIX).zip(sk.strip_prefix(API_KEY_PREFIX))?;
+    hex::decode(format!("{id}{rest}")).ok()?.try_into().ok()
+}
+
+/// An organization's keys in the index. No organization's name begins with a space, so they never stand among levels.
+pub(crate) fn api_keys_of(organization: &OrganizationId) -> String {
+    format!(" K#{organization}")
+}
+
+/// An organization's audit log.
+pub(crate) fn audit_log(organization: &OrganizationId) -> String {
+    format!("{}#A", escape(organization.as_str()))
+}
+
+/// An entry's place in its log: by time, then by operation.
+pub(crate) fn audit_entry(at: Timestamp, id: &str) -> String {
+    format!("A#{:014}#{}", at.as_millis(), escape(id))
 }
 
 pub(crate) fn seal_key(id: &str) -> Key {

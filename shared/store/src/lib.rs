@@ -7,6 +7,7 @@
 //! is made here.
 
 mod api_keys;
+mod audit_log;
 mod aws;
 mod breakers;
 mod bulk_syncs;

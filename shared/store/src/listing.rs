@@ -48,20 +48,30 @@ impl DynamoStore {
 
     /// Reads levels, in any order. Those that are not there are left out.
     pub(crate) async fn read_batch(&self, keys: &[LevelKey]) -> Result<Vec<(LevelKey, StockLevel)>, StoreError> {
-        let mut levels = Vec::with_capacity(keys.len());
-        let mut wanted: Vec<_> = keys.iter().map(|key| primary_key(&keys::level(key))).collect();
+        let items = self.read_items(keys.iter().map(keys::level)).await?;
+        let level = |attributes| {
+            let item = LevelItem::read(attributes)?;
+            Ok((item.key()?, item.into_stored()?.level))
+        };
+        items.into_iter().map(level).collect()
+    }
+
+    /// Reads up to 100 items as the last completed writes left them, in any order. What is not there is left out.
+    pub(crate) async fn read_items(&self, keys: impl Iterator<Item = Key>) -> Result<Vec<Attributes>, StoreError> {
+        let mut wanted: Vec<_> = keys.map(|key| primary_key(&key)).collect();
+        let mut items = Vec::with_capacity(wanted.len());
+        if wanted.is_empty() {
+            return Ok(items);
+        }
         for _ in 0..BATCH_ATTEMPTS_MAX {
             let request = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
             let batch = self.client.batch_get_item().request_items(&self.table, request.map_err(refused)?);
             let got = batch.send().await.map_err(store_error)?;
-            for attributes in got.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
-                let item = LevelItem::read(attributes)?;
-                levels.push((item.key()?, item.into_stored()?.level));
-            }
+            items.extend(got.responses.unwrap_or_default().remove(&self.table).unwrap_or_default());
             let left = got.unprocessed_keys.unwrap_or_default().remove(&self.table);
             match left {
                 Some(left) if !left.keys.is_empty() => wanted = left.keys,
-                _ => return Ok(levels),
+                _ => return Ok(items),
             }
         }
         Err(StoreError::exhausted(BATCH_ATTEMPTS_MAX))

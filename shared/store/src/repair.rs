@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{corrupt, store_error};
 use crate::keys::{self, BY_ORGANIZATION, Key};
 use crate::listing::{BATCH_KEYS_MAX, level_key, start_key};
-use crate::table::{DynamoStore, conditional, number, text, to_attributes};
+use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
 
 /// No pass was ever begun.
 const ABSENT: &str = "attribute_not_exists(pk)";
@@ -30,21 +30,37 @@ struct RepairItem {
 
 impl LevelScan for DynamoStore {
     async fn scan_levels(&self, after: Option<&LevelKey>, limit: u32) -> Result<ScanPage, StoreError> {
-        let start = after.map(|key| {
+        let mut start = after.map(|key| {
             let position = ListPosition { sku: key.sku.clone(), location: key.location.clone() };
             start_key(&key.organization, &position)
         });
-        let scan = self.client.scan().table_name(&self.table).index_name(BY_ORGANIZATION);
-        let scan = scan.limit(i32::try_from(limit).unwrap_or(i32::MAX)).set_exclusive_start_key(start);
-        let page = scan.send().await.map_err(store_error)?;
-        let keys: Vec<_> = page.items.unwrap_or_default().iter().map(level_key).collect::<Result<_, _>>()?;
-        let mut levels = Vec::with_capacity(keys.len());
-        for batch in keys.chunks(BATCH_KEYS_MAX) {
-            levels.extend(self.read_batch(batch).await?);
+        let mut levels = Vec::new();
+        loop {
+            let scan = self.client.scan().table_name(&self.table).index_name(BY_ORGANIZATION);
+            let scan = scan.limit(i32::try_from(limit).unwrap_or(i32::MAX)).set_exclusive_start_key(start);
+            let page = scan.send().await.map_err(store_error)?;
+            let items = page.items.unwrap_or_default();
+            let keys: Vec<_> =
+                items.iter().filter(|item| !is_api_key(item)).map(level_key).collect::<Result<_, _>>()?;
+            for batch in keys.chunks(BATCH_KEYS_MAX) {
+                levels.extend(self.read_batch(batch).await?);
+            }
+            match page.last_evaluated_key {
+                // The next page can only begin behind a level.
+                Some(last) if is_api_key(&last) => start = Some(last),
+                last => {
+                    levels.sort_by(|(one, _), (other, _)| one.cmp(other));
+                    return Ok(ScanPage { levels, next: last.as_ref().map(level_key).transpose()? });
+                }
+            }
         }
-        levels.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(ScanPage { levels, next: page.last_evaluated_key.as_ref().map(level_key).transpose()? })
     }
+}
+
+/// API keys stand in the index beside the levels.
+fn is_api_key(attributes: &Attributes) -> bool {
+    let part = |name| attributes.get(name).and_then(|value| value.as_s().ok());
+    part("pk").zip(part("sk")).is_some_and(|(pk, sk)| keys::parse_api_key(pk, sk).is_some())
 }
 
 impl RepairStore for DynamoStore {

@@ -2,7 +2,7 @@
 
 use serde_yaml_ng::Value;
 
-use crate::yaml::{Template, list};
+use crate::yaml::{Template, binary_of, list, root};
 
 /// Every statement of every function's own policies.
 fn statements(template: &Template) -> Vec<(String, &Value)> {
@@ -46,5 +46,21 @@ fn every_permission_is_for_a_named_thing() {
                 list(&statement["Action"]).iter().all(|action| WITHOUT_RESOURCE.contains(&action.as_str().unwrap()));
             assert!(!is_star || forced, "{name}: {:?} on everything", statement["Action"]);
         }
+    }
+}
+
+/// Whoever checks keys notes their use; a function that may not would log a warning an hour and key.
+#[test]
+fn whoever_checks_keys_may_note_their_use() {
+    let template = Template::read();
+    for (name, function) in template.functions() {
+        let main = root().join("functions").join(binary_of(function)).join("src/main.rs");
+        if !std::fs::read_to_string(main).unwrap().contains("AccessControl::new") {
+            continue;
+        }
+        let policies = list(&function["Properties"]["Policies"]);
+        let statements = policies.into_iter().flat_map(|policy| list(&policy["Statement"]));
+        let mut actions = statements.flat_map(|statement| list(&statement["Action"]));
+        assert!(actions.any(|action| action == "dynamodb:UpdateItem"), "{name} may not note the use of keys");
     }
 }

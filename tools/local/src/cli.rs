@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
 use crate::commands::{
-    ApiArgs, DlqArgs, FlowArgs, ProduceArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, dlq, produce, receiver,
-    scheduler, smoke,
+    ApiArgs, DlqArgs, FlowArgs, KeysArgs, ProduceArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, dlq, keys,
+    produce, receiver, scheduler, smoke,
 };
 use crate::serve::{self, Settings};
 
@@ -48,6 +48,8 @@ enum Command {
     Receiver(ReceiverArgs),
     /// Give changes of warehouses to a running instance, one JSON envelope a line.
     Produce(ProduceArgs),
+    /// Make, list and withdraw API keys of a running instance.
+    Keys(KeysArgs),
     /// Call the scheduler of a running instance now.
     Scheduler(SchedulerArgs),
     /// Show the dead letters of a running instance, or give them back.
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
         Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
         Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
         Some(Command::Produce(args)) => runtime.block_on(produce(&args)),
+        Some(Command::Keys(args)) => runtime.block_on(keys(&args)),
         Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
         Some(Command::Dlq(args)) => runtime.block_on(dlq(&args)),
     };

@@ -16,6 +16,7 @@ const FUNCTIONS: &[(&str, Describe)] = &[
     ("WebhookFunction", evenstock_webhook::openapi),
     ("InventoryApiFunction", evenstock_inventory_api::openapi),
     ("SyncApiFunction", evenstock_sync_api::openapi),
+    ("AdminApiFunction", evenstock_admin_api::openapi),
     ("OrdersApiFunction", evenstock_orders_api::openapi),
     ("CallbacksApiFunction", evenstock_callbacks_api::openapi),
     ("ReplicationApiFunction", evenstock_replication_api::openapi),

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::Fault;
 use evenstock_app::{ApiKey, KeyStore, StockStore, StoreError};
-use evenstock_domain::StockLevel;
+use evenstock_domain::{StockLevel, Timestamp};
 use evenstock_runtime::http::{AccessControl, RateLimits};
 use evenstock_runtime::testing::Reply;
 use rstest::rstest;
@@ -99,6 +99,10 @@ impl KeyStore for BrokenKeys {
         let error =
             if self.corrupt { StoreError::Corrupt { key: reason.clone(), reason } } else { StoreError::exhausted(3) };
         Err(error)
+    }
+
+    async fn note_use(&self, _hash: &[u8; 32], _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -9,8 +9,8 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
-    IdempotencyStore, KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
+    ApiKey, Appended, AuditEntry, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
+    IdempotencyStore, KeyRecord, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
     PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored,
     StoredReservation, Warehouse,
 };
@@ -34,7 +34,8 @@ pub(super) struct State {
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
     polls: BTreeMap<Source, PollState>,
     breakers: BTreeMap<Source, (u64, Breaker)>,
-    keys: BTreeMap<[u8; 32], ApiKey>,
+    pub(super) keys: BTreeMap<[u8; 32], KeyRecord>,
+    pub(super) audit: BTreeMap<(OrganizationId, Timestamp, String), AuditEntry>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
@@ -62,7 +63,9 @@ impl MemoryStore {
 
     /// Puts a key, as the set-up of a deployment does.
     pub fn put_key(&self, hash: [u8; 32], key: ApiKey) {
-        self.state().keys.insert(hash, key);
+        let (name, prefix, created_at) = (key.id.clone(), String::new(), Timestamp::EPOCH);
+        let record = KeyRecord { hash, key, name, prefix, created_at, last_used_at: None, revoked_at: None };
+        self.state().keys.insert(hash, record);
     }
 
     /// Every reservation of every tenant.
@@ -377,12 +380,6 @@ impl BreakerStore for MemoryStore {
         }
         state.breakers.insert(name.clone(), (expected.unwrap_or_default() + 1, breaker.clone()));
         Ok(true)
-    }
-}
-
-impl KeyStore for MemoryStore {
-    async fn find_key(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-        Ok(self.state().keys.get(hash).cloned())
     }
 }
 

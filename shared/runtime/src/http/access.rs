@@ -9,7 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use evenstock_app::{ApiKey, Clock, KeyStore, Scope, StoreError};
+use evenstock_app::{ApiKey, Clock, KeyStore, Scope, StoreError, with_causes};
 use evenstock_domain::{OrganizationId, Timestamp};
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
@@ -23,11 +23,18 @@ static X_ORGANIZATION_ID: HeaderName = HeaderName::from_static("x-organization-i
 /// How long a key is believed without asking again, in milliseconds: a deleted key works no longer than this.
 const CACHE_MS: i64 = 60_000;
 
+/// How often an instance notes that a key is used, in milliseconds. The store keeps one note an hour of all instances.
+const NOTE_MS: i64 = 60 * 60 * 1000;
+
+/// Characters of a text that may be a key, at most. A longer one is refused unread.
+const KEY_CHARACTERS_MAX: usize = 128;
+
 /// Keys that an instance remembers. Wrong keys are remembered too, so that guessing costs no reads.
 const CACHE_KEYS_MAX: usize = 10_000;
 
 type KeyHash = [u8; 32];
 type Lookup = dyn Fn(KeyHash) -> BoxFuture<'static, Result<Option<ApiKey>, StoreError>> + Send + Sync;
+type NoteUse = dyn Fn(KeyHash, Timestamp) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync;
 
 /// Finds out who is calling and how often. One an instance.
 #[derive(Clone)]
@@ -35,8 +42,20 @@ pub struct AccessControl(Arc<Inner>);
 
 struct Inner {
     find: Box<Lookup>,
-    seen: Mutex<HashMap<KeyHash, (Option<ApiKey>, Timestamp)>>,
+    note_use: Box<NoteUse>,
+    seen: Mutex<HashMap<KeyHash, Seen>>,
     rates: RateLimits,
+}
+
+/// What is known of a text that was shown as a key.
+#[derive(Clone)]
+struct Seen {
+    /// The key; `None` when it is none.
+    key: Option<ApiKey>,
+    /// When the store was asked.
+    at: Timestamp,
+    /// When its use was last noted.
+    noted_at: Option<Timestamp>,
 }
 
 impl core::fmt::Debug for AccessControl {
@@ -57,39 +76,56 @@ pub struct Caller {
 impl AccessControl {
     /// Access by the keys of `store`, with these rates for each key.
     pub fn new<K: KeyStore + 'static>(store: Arc<K>, rates: RateLimits) -> Self {
+        let (finder, noter) = (Arc::clone(&store), store);
         let find: Box<Lookup> = Box::new(move |hash| {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(&finder);
             Box::pin(async move { store.find_key(&hash).await })
         });
-        Self(Arc::new(Inner { find, seen: Mutex::default(), rates }))
+        let note_use: Box<NoteUse> = Box::new(move |hash, now| {
+            let store = Arc::clone(&noter);
+            Box::pin(async move { store.note_use(&hash, now).await })
+        });
+        Self(Arc::new(Inner { find, note_use, seen: Mutex::default(), rates }))
     }
 
+    /// The same work for every wrong text, known or not: a digest and a look at what is remembered.
     async fn key(&self, text: &str, now: Timestamp) -> Result<ApiKey, ApiError> {
+        if text.len() > KEY_CHARACTERS_MAX {
+            return Err(ApiError::unauthorized("missing or wrong API key"));
+        }
         let hash: KeyHash = Sha256::digest(text.as_bytes()).into();
-        let key = match self.remembered(&hash, now) {
-            Some(key) => key,
-            None => {
+        let known = self.remembered(&hash);
+        let seen = match known {
+            Some(seen) if now.millis_since(seen.at) < CACHE_MS => seen,
+            known => {
                 let key = (self.0.find)(hash).await?;
-                self.remember(hash, key.clone(), now);
-                key
+                let noted_at = known.and_then(|seen| seen.noted_at);
+                self.remember(hash, Seen { key, at: now, noted_at })
             }
         };
-        let valid = key.filter(|key| key.expires_at.is_none_or(|expires_at| now < expires_at));
-        valid.ok_or_else(|| ApiError::unauthorized("missing or wrong API key"))
+        let valid = seen.key.as_ref().filter(|key| key.expires_at.is_none_or(|expires_at| now < expires_at)).cloned();
+        let key = valid.ok_or_else(|| ApiError::unauthorized("missing or wrong API key"))?;
+        if seen.noted_at.is_none_or(|noted_at| now.millis_since(noted_at) >= NOTE_MS) {
+            self.remember(hash, Seen { noted_at: Some(now), ..seen });
+            // Nobody is refused because a note could not be made.
+            if let Err(error) = (self.0.note_use)(hash, now).await {
+                tracing::warn!(key = key.id, cause = with_causes(&error), "the use of a key was not noted");
+            }
+        }
+        Ok(key)
     }
 
-    fn remembered(&self, hash: &KeyHash, now: Timestamp) -> Option<Option<ApiKey>> {
-        let seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (key, at) = seen.get(hash)?;
-        (now.millis_since(*at) < CACHE_MS).then(|| key.clone())
+    fn remembered(&self, hash: &KeyHash) -> Option<Seen> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
-    fn remember(&self, hash: KeyHash, key: Option<ApiKey>, now: Timestamp) {
+    fn remember(&self, hash: KeyHash, known: Seen) -> Seen {
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= CACHE_KEYS_MAX {
+        if seen.len() >= CACHE_KEYS_MAX && !seen.contains_key(&hash) {
             seen.clear();
         }
-        seen.insert(hash, (key, now));
+        seen.insert(hash, known.clone());
+        known
     }
 }
 
@@ -149,6 +185,7 @@ mod tests {
     use core::num::NonZeroU32;
 
     use axum::http::HeaderValue;
+    use evenstock_app::KeyAdminStore;
     use evenstock_app::testing::MemoryStore;
     use rstest::rstest;
 
@@ -194,10 +231,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn use_of_a_key_is_noted_once_an_hour_and_never_of_a_wrong_one() {
+        let (store, access) = access();
+        store.put_key(hash("secret"), key(None));
+        let noted = async || store.key_by_id("k1").await.unwrap().unwrap().last_used_at;
+        for (now, expected) in [(7, 7), (7 + NOTE_MS - 1, 7), (7 + NOTE_MS, 7 + NOTE_MS)] {
+            assert!(access.key("wrong", at(now)).await.is_err());
+            assert!(access.key("secret", at(now)).await.is_ok());
+            assert_eq!(noted().await, Some(at(expected)));
+        }
+    }
+
+    #[tokio::test]
+    async fn key_that_was_revoked_stops_within_a_minute() {
+        let (store, access) = access();
+        store.put_key(hash("secret"), key(None));
+        assert!(access.key("secret", at(0)).await.is_ok());
+        store.revoke_key(&hash("secret"), at(1)).await.unwrap();
+        assert!(access.key("secret", at(CACHE_MS - 1)).await.is_ok());
+        assert!(access.key("secret", at(CACHE_MS)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn text_that_is_too_long_for_a_key_is_refused_unread() {
+        let (store, access) = access();
+        let long = "k".repeat(KEY_CHARACTERS_MAX + 1);
+        store.put_key(hash(&long), key(None));
+        assert!(access.key(&long, at(0)).await.is_err());
+        assert!(access.0.seen.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
     async fn memory_of_keys_is_bounded() {
         let (_, access) = access();
         for n in 0..=CACHE_KEYS_MAX {
-            access.remember(hash(&n.to_string()), None, at(0));
+            access.remember(hash(&n.to_string()), Seen { key: None, at: at(0), noted_at: None });
         }
         assert_eq!(access.0.seen.lock().unwrap().len(), 1);
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use evenstock_app::{ApiKey, Scope};
+use evenstock_app::{Clock, KeyAdminStore, KeyRecord, NewKey, Scope};
 use evenstock_domain::{EventIdKey, Guard, OrganizationId};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
-use evenstock_runtime::{ConfigError, Environment};
+use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
-use sha2::{Digest, Sha256};
 
 use super::WiringError;
 use crate::queue::LocalQueues;
@@ -40,7 +39,7 @@ impl<'a> Site<'a> {
             session_token: None,
         });
         let store = Arc::new(DynamoStore::new(client, table, environment.history_days()?));
-        store.create_key(&Sha256::digest(DEMO_KEY).into(), &demo_key()?).await?;
+        store.insert_key(&demo_key()?).await?;
         // One process stands in for all functions, and so do its counters.
         evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
@@ -66,12 +65,13 @@ impl<'a> Site<'a> {
     }
 }
 
-fn demo_key() -> Result<ApiKey, WiringError> {
-    Ok(ApiKey {
-        id: DEMO_KEY.to_owned(),
+fn demo_key() -> Result<KeyRecord, WiringError> {
+    let new = NewKey {
         organization: OrganizationId::parse(DEMO_KEY).map_err(|_| WiringError::Organization)?,
+        name: DEMO_KEY.to_owned(),
         scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
         operator: true,
         expires_at: None,
-    })
+    };
+    Ok(new.into_record(DEMO_KEY, SystemClock.now()))
 }

@@ -1,0 +1,131 @@
+//! What the programs find at `AWS_ENDPOINT_URL`: DynamoDB for real (embedded), and just enough of SQS and KMS to take
+//! what is sent and to wrap keys. One address for all, as Lambda's own variable has it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use evenstock_app::{Clock, KeyAdminStore, NewKey, Scope};
+use evenstock_domain::OrganizationId;
+use evenstock_local::dynamo::LocalDynamo;
+use evenstock_local::template::Template;
+use evenstock_runtime::SystemClock;
+use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// The key that the events show.
+const KEY: &str = "demo";
+
+/// Everything outside of a function.
+pub(crate) struct Cloud {
+    pub(crate) endpoint: String,
+    pub(crate) table: String,
+    services: Arc<Services>,
+    _dynamo: LocalDynamo,
+}
+
+struct Services {
+    client: reqwest::Client,
+    dynamodb: String,
+    /// Messages sent, by queue.
+    sent: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Cloud {
+    pub(crate) async fn start() -> Self {
+        let template = Template::built_in().unwrap();
+        let dynamo = LocalDynamo::start(None, &template.table).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let services = Arc::new(Services { client, dynamodb: dynamo.endpoint().to_owned(), sent: Mutex::default() });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&services));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let cloud = Self { endpoint, table: template.table.name, services, _dynamo: dynamo };
+        cloud.put_key().await;
+        cloud
+    }
+
+    async fn put_key(&self) {
+        let client = dynamodb_client(&AwsSettings {
+            region: "local".to_owned(),
+            endpoint_url: Some(self.endpoint.clone()),
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+            session_token: None,
+        });
+        let new = NewKey {
+            organization: OrganizationId::parse(KEY).unwrap(),
+            name: KEY.to_owned(),
+            scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
+            operator: true,
+            expires_at: None,
+        };
+        let store = DynamoStore::new(client, &self.table, 400);
+        store.insert_key(&new.into_record(KEY, SystemClock.now())).await.unwrap();
+    }
+
+    pub(crate) fn forget_what_was_sent(&self) {
+        self.services.sent.lock().unwrap().clear();
+    }
+
+    /// Messages sent, by the logical ids of their queues.
+    pub(crate) fn sent(&self) -> BTreeMap<String, u64> {
+        self.services.sent.lock().unwrap().clone()
+    }
+}
+
+async fn serve(State(services): State<Arc<Services>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+    if target.starts_with("DynamoDB_") {
+        return services.forward(headers, body).await;
+    }
+    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+    match target.as_str() {
+        "AmazonSQS.SendMessageBatch" => answer(&services.take(&asked)),
+        "AmazonSQS.GetQueueAttributes" => {
+            let counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+            let counts: serde_json::Map<_, _> = counts.map(|name| (name.to_owned(), json!("0"))).into_iter().collect();
+            answer(&json!({ "Attributes": counts }))
+        }
+        // A key that is wrapped by nothing: 32 bytes, base64.
+        "TrentService.GenerateDataKey" => {
+            let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+            answer(&json!({ "KeyId": asked["KeyId"], "Plaintext": key, "CiphertextBlob": key }))
+        }
+        "TrentService.Decrypt" => answer(&json!({ "KeyId": asked["KeyId"], "Plaintext": asked["CiphertextBlob"] })),
+        _ => (StatusCode::NOT_IMPLEMENTED, format!("nothing here does {target}")).into_response(),
+    }
+}
+
+fn answer(body: &Value) -> Response {
+    ([("content-type", "application/x-amz-json-1.0")], body.to_string()).into_response()
+}
+
+impl Services {
+    async fn forward(&self, headers: HeaderMap, body: Bytes) -> Response {
+        let mut request = self.client.post(&self.dynamodb).body(body);
+        for name in ["x-amz-target", "x-amz-date", "content-type", "authorization"] {
+            if let Some(value) = headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        let reply = request.send().await.unwrap();
+        let status = reply.status();
+        (status, [("content-type", "application/x-amz-json-1.0")], reply.bytes().await.unwrap()).into_response()
+    }
+
+    /// Counts a batch of messages as sent to the queue that its address ends with.
+    fn take(&self, batch: &Value) -> Value {
+        let queue = batch["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+        let entries = batch["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+        *self.sent.lock().unwrap().entry(queue.to_owned()).or_default() += entries.len() as u64;
+        let taken = entries.iter().map(|entry| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "-" }));
+        json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] })
+    }
+}
