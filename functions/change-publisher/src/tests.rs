@@ -2,7 +2,7 @@
 
 use evenstock_app::QueueName;
 use evenstock_app::request;
-use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryBus, MemoryQueue, MemoryStore};
 use evenstock_domain::{
     ActorCode, LevelKey, Line, LocationId, OrganizationId, Policy, Reservation, ReservationId, Sku, StockLevel,
     Timestamp,
@@ -21,7 +21,7 @@ fn key() -> LevelKey {
     }
 }
 
-type TestPublisher = Publisher<FaultyStore<MemoryStore>, MemoryQueue, FixedClock>;
+type TestPublisher = Publisher<FaultyStore<MemoryStore>, MemoryQueue, FixedClock, MemoryBus>;
 
 /// Ten units, of which reservation `r` reserved four.
 async fn world(fault: Fault) -> TestPublisher {
@@ -44,6 +44,7 @@ async fn world(fault: Fault) -> TestPublisher {
         limits: FeedLimits::keeping_hours(168),
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
+        bus: None,
     }
 }
 

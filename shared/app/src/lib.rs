@@ -8,6 +8,7 @@ mod announcement;
 mod apply;
 mod breaker;
 mod bulk;
+mod bus;
 mod callback;
 mod create;
 mod error;
@@ -37,6 +38,7 @@ pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
+pub use bus::{Bus, BusError, BusEvents, BusOutlet, UnknownBusEvent, put_on_bus};
 pub use callback::{
     Arrival, Arrivals, Call, CallbackJob, CallbackSender, CallbackStore, DeliverDeps, DeliverReport, DeliveryPage,
     DueDelivery, EndpointChange, FanOutError, FannedOut, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,

@@ -1,4 +1,4 @@
-//! The ports of storage and queues, on DynamoDB and SQS.
+//! The ports of storage, queues and the bus, on DynamoDB, SQS and EventBridge.
 //!
 //! This crate owns the table's layout (`keys`, the `*_item` modules) and the translation of AWS errors. Item types are
 //! apart from the domain's: an item that cannot be turned into a domain value is corrupt, never absent.
@@ -16,6 +16,7 @@ mod change_feed;
 mod change_page_item;
 mod endpoint_item;
 mod errors;
+mod event_bridge;
 mod keys;
 mod level_item;
 mod levels;
@@ -35,7 +36,8 @@ mod sqs;
 mod store_item;
 mod table;
 
-pub use aws::{AwsSettings, dynamodb_client, kms_client, sqs_client};
+pub use aws::{AwsSettings, dynamodb_client, event_bridge_client, kms_client, sqs_client};
+pub use event_bridge::EventBridge;
 pub use level_item::{LevelChanges, LevelItem, level_change};
 pub use order_stream::{oversold_change, receipt_change, store_change};
 pub use reservation_item::reservation_change;

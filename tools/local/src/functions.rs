@@ -19,6 +19,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::bus::LogBus;
 use crate::queue::LocalQueues;
 
 /// The key that every laptop accepts: all scopes, any organization.
@@ -26,7 +27,7 @@ const DEMO_KEY: &str = "demo";
 
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
-type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock>;
+type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock, LogBus>;
 type Scheduler = evenstock_scheduler::Scheduler<DynamoStore, LocalQueues, SystemClock>;
 type OrderWorker = evenstock_order_worker::Worker<DynamoStore, OrderClient, KeyringSealer, SystemClock, LocalQueues>;
 type Endpoints =
@@ -156,6 +157,7 @@ impl Functions {
                 limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
                 recent: RecentPages::default(),
                 subscriptions: Subscriptions::default(),
+                bus: evenstock_change_publisher::bus_outlet(environment, || Ok(LogBus))?,
             }),
             scheduler: Arc::new(Scheduler { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids }),
             callbacks_api: evenstock_callbacks_api::routes(Arc::new(callbacks_api), &access),

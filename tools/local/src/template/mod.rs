@@ -204,7 +204,8 @@ impl Template {
 }
 
 /// Resources that only a deployment has: here the local run itself, or nothing, stands for them.
-const DEPLOYED_ONLY: [&str; 6] = [
+const DEPLOYED_ONLY: [&str; 7] = [
+    "AWS::Events::EventBus",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
     "AWS::SecretsManager::Secret",
