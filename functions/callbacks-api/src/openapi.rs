@@ -51,7 +51,7 @@ pub fn openapi() -> OpenApi {
             .idempotent()
             .answers::<QueuedBody>(202, "How many so far.")
             .refuses(&[404, 409]),
-        Endpoint::post("/webhooks/deliveries/{id}/replay", "replayDelivery", "Delivers one event again.")
+        Endpoint::post("/webhooks/deliveries/{id}/replay", "replayDelivery", "Delivers one event again, whether it failed or arrived.")
             .scope(Write)
             .idempotent()
             .answers::<QueuedBody>(202, "It will be sent.")

@@ -129,7 +129,7 @@ where
         Replayed::Pending => QueuedBody { queued: 0, more: false },
         Replayed::Unknown => {
             return Err(ApiError::not_found(
-                "there is no such delivery, or it arrived at once and its content is not kept",
+                "there is no such delivery, or its content was too long to be kept",
             ));
         }
     };

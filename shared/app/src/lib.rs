@@ -41,7 +41,7 @@ pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, Bu
 pub use bus::{Bus, BusError, BusEvents, BusOutlet, UnknownBusEvent, put_on_bus};
 pub use callback::{
     Arrival, Arrivals, Call, CallbackJob, CallbackSender, CallbackStore, DeliverDeps, DeliverReport, DeliveryPage,
-    DueDelivery, EndpointChange, FanOutError, FannedOut, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
+    DueDelivery, EndpointChange, FanOutError, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
     ReplayError, ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
     announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
     replay, replay_since, requeue, reset_health, secret_context, send_test,
@@ -50,7 +50,7 @@ pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;
 pub use feed::{
-    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
+    Behind, Candidate, FeedDeps, FeedEventBody, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
     RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};

@@ -7,6 +7,7 @@
 //! is made here.
 
 mod api_keys;
+mod arrival_bodies;
 mod aws;
 mod breakers;
 mod bulk_syncs;
