@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Announcement, Bus, BusError, BusOutlet, CallbackStore, Candidate, Clock, FanOutError, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue,
-    ReceiptStore, RecentPages, RepairLimits, RepairStore, StockStore, StoreError, Subscriptions, fan_out,
-    mark_short_orders, publish, put_on_bus, repair, store_announcements, with_causes,
+    Announcement, Bus, BusError, BusOutlet, CallbackStore, Candidate, Clock, FanOutError, FeedDeps, FeedStore,
+    LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages, RepairLimits, RepairStore, StockStore, StoreError,
+    Subscriptions, fan_out, mark_short_orders, publish, put_on_bus, repair, store_announcements, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use futures::StreamExt;

@@ -6,7 +6,9 @@ use evenstock_app::{QueueName, RecentPages, Subscriptions};
 use evenstock_change_publisher::{Publisher, bus_outlet, handle};
 use evenstock_domain::FeedLimits;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
-use evenstock_store::{DynamoStore, EventBridge, QueueUrls, SqsQueues, dynamodb_client, event_bridge_client, sqs_client};
+use evenstock_store::{
+    DynamoStore, EventBridge, QueueUrls, SqsQueues, dynamodb_client, event_bridge_client, sqs_client,
+};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 

@@ -50,8 +50,8 @@ pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;
 pub use feed::{
-    Behind, Candidate, FeedDeps, FeedEventBody, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
-    RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
+    Behind, Candidate, FeedDeps, FeedEventBody, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass,
+    RepairReport, RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};

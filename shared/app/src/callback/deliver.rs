@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenstock_domain::{
-    Admission, Delivery, DeliveryId, Disabled, DisabledReason, Endpoint, EndpointId, OrganizationId, ProbeToken, Registry,
-    RetrySchedule, Round, Timestamp,
+    Admission, Delivery, DeliveryId, Disabled, DisabledReason, Endpoint, EndpointId, OrganizationId, ProbeToken,
+    Registry, RetrySchedule, Round, Timestamp,
 };
 use futures::StreamExt;
 use futures::future::join_all;

@@ -6,9 +6,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use evenstock_domain::{Endpoint, OrganizationId, Registry, Timestamp};
+use serde_json::json;
+use tracing::error;
 
 use crate::{
     Announcement, CallbackJob, CallbackStore, FrozenEvent, Outgoing, Queue, QueueError, QueueName, StoreError,
+    with_causes,
 };
 
 /// How long a registry is believed without asking again, in milliseconds: a new endpoint is told after that at the
@@ -73,9 +76,15 @@ pub async fn fan_out<S: CallbackStore, Q: Queue>(
     now: Timestamp,
     announcements: &[Announcement],
 ) -> Result<usize, FanOutError> {
-    let mut messages: Vec<Outgoing> = Vec::new();
+    let (mut messages, mut letters): (Vec<Outgoing>, Vec<Outgoing>) = (Vec::new(), Vec::new());
     for announcement in announcements {
-        let registry = subscriptions.of(store, &announcement.organization, now).await?;
+        let registry = match subscriptions.of(store, &announcement.organization, now).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                letters.push(letter(announcement, &error));
+                continue;
+            }
+            registry => registry?,
+        };
         let mut frozen = None;
         for endpoint in registry.wanting(announcement.event) {
             let event = frozen.get_or_insert_with(|| FrozenEvent::of(announcement)).clone();
@@ -86,7 +95,19 @@ pub async fn fan_out<S: CallbackStore, Q: Queue>(
     if count > 0 {
         queue.send(QueueName::Callbacks, messages).await?;
     }
+    if !letters.is_empty() {
+        queue.send(QueueName::StreamDlq, letters).await?;
+    }
     Ok(count)
+}
+
+/// What nobody can be found for goes to the stream's dead letters, as it would have been sent: one organization's
+/// endpoints that cannot be read must not hold up all others.
+fn letter(announcement: &Announcement, error: &StoreError) -> Outgoing {
+    let (event_id, reason) = (&announcement.event_id, with_causes(error));
+    error!(event_id, reason, "event {event_id} went to the dead letters");
+    let letter = json!({ "reason": reason, "eventId": event_id, "body": FrozenEvent::of(announcement).body });
+    Outgoing::now(letter.to_string(), announcement.organization.clone())
 }
 
 fn first(organization: &OrganizationId, endpoint: &Endpoint, event: FrozenEvent) -> CallbackJob {

@@ -3,8 +3,8 @@
 use core::future::Future;
 
 use evenstock_domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, EndpointHealth, EndpointId, EventType, OrganizationId, Registry, StoreId,
-    Timestamp,
+    Attempt, Delivery, DeliveryId, DeliveryState, EndpointHealth, EndpointId, EventType, OrganizationId, Registry,
+    StoreId, Timestamp,
 };
 
 use crate::StoreError;
