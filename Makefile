@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run run-store test check fmt lint doc deny validate build
+.PHONY: help run run-store demo smoke test check fmt lint doc deny validate build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,6 +9,12 @@ run: ## Run everything on this machine, in one process
 
 run-store: ## Run a shop's node on port 8081, beside a centre on port 8080
 	cargo run -p evenstock-store-node
+
+demo: ## Walk through stores, imports and callbacks on the running instance
+	cargo run -p evenstock-local -- demo
+
+smoke: ## Start an instance of its own and check it from outside
+	cargo run -p evenstock-local -- smoke
 
 test: ## Run every test
 	cargo test --workspace

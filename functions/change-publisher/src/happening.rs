@@ -1,9 +1,11 @@
 //! What a stream record tells of.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use evenstock_app::{Candidate, MarketplaceStore, OversoldSale, StoreError};
+use evenstock_app::{Candidate, Conflict, MarketplaceStore, OversoldSale, StoreError};
 use evenstock_domain::{OrganizationId, Quantity, Receipt, Reservation, Timestamp};
-use evenstock_store::{LevelChanges, level_change, oversold_change, receipt_change, reservation_change, store_change};
+use evenstock_store::{
+    LevelChanges, conflict_change, level_change, oversold_change, receipt_change, reservation_change, store_change,
+};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,8 @@ pub(crate) enum Happening {
     Receipt(Option<Box<Receipt>>, Box<Receipt>),
     /// A marketplace store was written; before and after.
     Store(Option<Box<MarketplaceStore>>, Box<MarketplaceStore>),
+    /// A conflict was found (`true`), or settled.
+    Disputed(Box<Conflict>, bool),
     /// Nothing that anybody follows.
     Nothing,
 }
@@ -47,6 +51,11 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
         // Its end was followed when it came to it.
         (Some(old), Some(new)) if old == new => return Ok(Happening::Nothing),
         (_, Some(reservation)) => return Ok(Happening::Moved(Box::new(reservation))),
+        (Some(_), None) => return Ok(Happening::Nothing),
+    }
+    match (conflict_change(old.as_ref())?, conflict_change(new.as_ref())?) {
+        (None, None) => {}
+        (old, Some(conflict)) => return Ok(Happening::Disputed(Box::new(conflict), old.is_none())),
         (Some(_), None) => return Ok(Happening::Nothing),
     }
     let oversold = oversold_change(old.as_ref(), new.as_ref())?;

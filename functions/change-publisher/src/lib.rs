@@ -299,6 +299,10 @@ where
             announcements.extend(store_announcements(old.as_deref(), &new));
             Ok(0)
         }
+        Happening::Disputed(conflict, found) => {
+            announcements.extend(steps::after_conflict(publisher, &conflict, found).await?);
+            Ok(0)
+        }
         Happening::Changed { organization, changes, low_stock, oversold } => {
             let gained = changes.len();
             for event in take(feeds, &organization, gained)? {

@@ -2,8 +2,8 @@
 //! after a crash, and then also what was done before it.
 
 use evenstock_app::{
-    Announcement, Clock, Consequences, Outgoing, Queue, QueueName, ReservationDeps, StockStore, StoreError,
-    announce_change, announce_reservation, complete, receipt_consequences,
+    Announcement, Clock, Conflict, Consequences, CountDeps, Outgoing, Queue, QueueName, ReservationDeps, StockStore,
+    StoreError, announce_change, announce_reservation, complete, follow_conflict, receipt_consequences,
 };
 use evenstock_domain::{FeedEvent, OrganizationId, Quantity, Receipt, Reservation};
 use tracing::debug;
@@ -51,4 +51,20 @@ pub(crate) async fn after_receipt<S, Q: Queue, C, B>(
         debug!(store.id = %new.store, lines = changes.len(), "lines of an order of {} queued", new.store);
     }
     Ok(announcements)
+}
+
+/// Makes the level follow a conflict that somebody settled, and says what a new one is announced as. What a policy
+/// decided was applied before its change was acknowledged.
+pub(crate) async fn after_conflict<S: StockStore, Q, C: Clock, B>(
+    publisher: &Publisher<S, Q, C, B>,
+    conflict: &Conflict,
+    found: bool,
+) -> Result<Option<Announcement>, StoreError> {
+    let Publisher { store, clock, ids, .. } = publisher;
+    if conflict.resolution.as_ref().is_some_and(|resolution| resolution.by.is_some()) {
+        follow_conflict(CountDeps { store, clock, ids }, conflict).await?;
+    }
+    let (id, status) = (&conflict.id, conflict.status());
+    debug!(conflict.id = id, status, found, "conflict {id} is {status}");
+    Ok(found.then(|| conflict.announcement()))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use evenstock_app::{MarketplaceAccount, MarketplaceError, OrderMarketplace, SecretText, ValidatedOrder, Validation};
 use evenstock_channels::OrderClient;
+use evenstock_domain::Guard;
 use evenstock_mock_marketplace::{Accounts, Mock, router};
 use evenstock_runtime::{Environment, SystemClock};
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ async fn client() -> OrderClient {
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router(Arc::new(mock))).into_future());
     let credentials = environment.marketplace_credentials().unwrap();
-    OrderClient::new(Some(&base_url), credentials, OrderClient::TIMEOUT).unwrap()
+    OrderClient::new(Some(&base_url), credentials, Guard::default(), OrderClient::TIMEOUT).unwrap()
 }
 
 fn account(marketplace: &str, access_token: &str) -> MarketplaceAccount {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::QueueName;
 use evenstock_channels::OrderClient;
+use evenstock_domain::Guard;
 use evenstock_order_worker::{Worker, handle};
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
@@ -21,8 +22,10 @@ async fn main() -> Result<(), Error> {
     let store_sync = environment.required("STORE_SYNC_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::StoreSync, QueueUrls { queue: store_sync, dead_letters: None })]);
     let base_url = environment.optional("MARKETPLACE_BASE_URL");
+    let guard = Guard { allow_private: environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)? };
+    let credentials = environment.marketplace_credentials()?;
     let worker = &Worker {
-        marketplace: OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?,
+        marketplace: OrderClient::new(base_url, credentials, guard, OrderClient::TIMEOUT)?,
         sealer: environment.kms_sealer(&store)?,
         store,
         clock: SystemClock,

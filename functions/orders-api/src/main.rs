@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use evenstock_channels::OrderClient;
+use evenstock_domain::Guard;
 use evenstock_orders_api::{Orders, router};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
@@ -16,7 +17,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Arc::new(DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?));
     let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);
     let base_url = environment.optional("MARKETPLACE_BASE_URL");
-    let marketplace = OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?;
+    let guard = Guard { allow_private: environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)? };
+    let credentials = environment.marketplace_credentials()?;
+    let marketplace = OrderClient::new(base_url, credentials, guard, OrderClient::TIMEOUT)?;
     let checked = marketplace.clone();
     let orders = Orders {
         sealer: environment.kms_sealer(&store)?,

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
     Clock, IdempotencyStore, MarketplaceStores, RegisterStore, Sealer, SecretText, StockSignal, register_store,
+    registered_before,
 };
 use evenstock_domain::{LocationId, Marketplace, OrganizationId, StoreId};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Complete, Fields, JsonBody, answered, header_key};
@@ -45,7 +46,14 @@ where
     // The hash of the body, which carries secrets, is kept; the body is not.
     let canonical = json!(["POST /stores/register", object]);
     let bound = BoundRequest::bind(store, &orders.clock, &caller.organization, key, &canonical).await?;
-    let registered = register_store(store, &orders.sealer, &orders.clock, &asked).await.map_err(failure)?;
+    // The answer itself holds a secret, so only that there was one is kept.
+    let registered = if bound.answer::<bool>()?.is_some() {
+        registered_before(store, &orders.sealer, &orders.clock, &asked).await.map_err(failure)?
+    } else {
+        let registered = register_store(store, &orders.sealer, &orders.clock, &asked).await.map_err(failure)?;
+        bound.keep(store, &orders.clock, true).await?;
+        registered
+    };
     let body = RegisteredBody {
         store_id: registered.store.to_string(),
         sync_token: registered.sync_token.expose().to_owned(),

@@ -28,7 +28,8 @@ pub(crate) struct RegisterRequest {
     /// Three letters.
     #[schema(min_length = 3, max_length = 3)]
     currency: String,
-    /// `orders` unless set: what the account tells of its stock. With the others, orders move none.
+    /// What the account tells of its stock: `orders` unless set, and `authority` for marketplaces that state what is left
+    /// (`marketplace-a`, `marketplace-b`). With another than `orders`, orders move none.
     #[schema(pattern = "^(authority|merged|orders)$")]
     stock_signal: Option<String>,
     /// Where units are taken from when an order's line does not say.

@@ -15,8 +15,8 @@ use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::contract::{accepted, policy};
 use evenstock_app::testing::{MemorySealer, MemoryStore, ScriptedMarketplace};
-use evenstock_app::{ApiKey, MarketplaceError, Scope, Validation};
-use evenstock_domain::OrganizationId;
+use evenstock_app::{ApiKey, MarketplaceError, MarketplaceStores, Scope, Validation, note_receipt, store_of_token};
+use evenstock_domain::{OrganizationId, ReceiptId, StoreId};
 use evenstock_orders_api::{Orders, openapi, router};
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
@@ -195,4 +195,84 @@ async fn idempotency_key_stands_for_one_request() {
     assert_eq!((first.status, again.header("idempotency-replayed")), (200, Some("true")));
     assert_eq!(first.body, again.body);
     assert_eq!(send("b").await.refusal(), (422, "unprocessable"));
+}
+
+#[tokio::test]
+async fn registration_repeated_under_its_key_takes_nothing_back() {
+    let world = world(Vec::new());
+    let register = async |key: &str, token: &str| {
+        let mut body = registration();
+        body["accessToken"] = json!(token);
+        let request = Request::post("/stores/register").header("x-api-key", "us").header("idempotency-key", key);
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        Contract::of(&openapi()).ask(&world.router, request).await
+    };
+    let first = register("k-1", "one").await;
+    assert_eq!(register("k-2", "two").await.body, first.body);
+    let again = register("k-1", "one").await;
+    assert_eq!((again.body, again.headers["idempotency-replayed"].to_str().unwrap()), (first.body.clone(), "true"));
+    let id = StoreId::parse(first.body["storeId"].as_str().unwrap()).unwrap();
+    let store = world.orders.store.load_store(&id).await.unwrap().unwrap().store;
+    let token = store.account(&world.orders.sealer).await.unwrap().access_token;
+    assert_eq!(token.expose(), "two", "what was registered last stays");
+    assert_eq!(register("k-1", "three").await.refusal(), (422, "unprocessable"));
+}
+
+#[tokio::test]
+async fn ten_thousand_receipts_are_listed_in_bounded_pages() {
+    let world = world(Vec::new());
+    let token = world.token().await;
+    let organization = OrganizationId::parse("us").unwrap();
+    let find = async || store_of_token(&*world.orders.store, &token, Some(&organization)).await.unwrap().unwrap();
+    // From the first one on the store is watched; who knows so has no more to write of it.
+    let unwatched = find().await;
+    note_receipt(&*world.orders.store, &SystemClock, &unwatched, &ReceiptId::parse("r0").unwrap()).await.unwrap();
+    let of = find().await;
+    for n in 1..10_000 {
+        let receipt = ReceiptId::parse(&format!("r{n}")).unwrap();
+        note_receipt(&*world.orders.store, &SystemClock, &of, &receipt).await.unwrap();
+    }
+    let (mut seen, mut cursor) = (std::collections::BTreeSet::new(), String::new());
+    loop {
+        let path = format!("/orders?syncToken={token}&limit=500&cursor={cursor}");
+        let page = world.send("us", "GET", &path, None).await.body;
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 500);
+        seen.extend(items.iter().map(|item| item["receipt"].as_str().unwrap().to_owned()));
+        cursor = page["nextCursor"].as_str().unwrap().to_owned();
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 10_000);
+}
+
+#[tokio::test]
+async fn importing_while_the_breaker_is_open_is_an_answer_and_no_call() {
+    let down = || Err(MarketplaceError::Unavailable { reason: "500".to_owned(), retry_after_seconds: None });
+    let world = world(vec![down(), down(), down()]);
+    let token = world.token().await;
+    for receipt in ["a", "b", "c", "d"] {
+        let body = world.import(&token, receipt).await.body;
+        assert_eq!(body, json!({ "success": false, "error": "marketplace_unavailable" }));
+    }
+    assert_eq!(world.orders.marketplace.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn every_field_that_is_described_is_read_and_named_when_it_is_wrong() {
+    let world = world(Vec::new());
+    let contract = Contract::of(&openapi());
+    let mut tried = 0;
+    for (method, path, operation) in contract.operations() {
+        for example in contract.example_bodies(operation) {
+            for broken in contract.broken_bodies(operation, &example) {
+                let reply = world.send("demo", &method, path, Some(broken.body.clone())).await;
+                assert_eq!(reply.refusal(), (400, "bad_request"), "{method} {path} {broken:?}");
+                assert_eq!(reply.fields(), [broken.field.as_str()], "{method} {path} {}", broken.body);
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 16 + 2 * 4);
 }

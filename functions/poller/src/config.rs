@@ -2,13 +2,10 @@
 
 use core::time::Duration;
 
-use evenstock_app::PollPlan;
+use evenstock_app::{MARKETPLACE_B, PollPlan};
 use evenstock_channels::{ApiSecret, MarketplaceB};
 use evenstock_domain::{BreakerConfig, Source};
 use evenstock_runtime::{ConfigError, Environment};
-
-/// Marketplace B's only store.
-const SOURCE: &str = "marketplace-b/default";
 
 /// Time for one answer of the marketplace.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +33,7 @@ pub fn marketplace_b(environment: &Environment) -> Result<Option<MarketplaceBPol
         .map_err(|_| ConfigError::Invalid { name: "MARKETPLACE_B_API", expected: "an http or https address" })?;
     let seconds: u32 = environment.parsed("POLL_INTERVAL_SECONDS", "a whole number of seconds", 300)?;
     let plan = PollPlan {
-        source: Source::parse(SOURCE).map_err(|_| ConfigError::Missing(SOURCE))?,
+        source: Source::parse(MARKETPLACE_B).map_err(|_| ConfigError::Missing(MARKETPLACE_B))?,
         organization: environment.default_organization()?,
         interval_ms: i64::from(seconds) * 1000,
         breaker: BreakerConfig {

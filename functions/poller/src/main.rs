@@ -1,9 +1,11 @@
 //! The function's entry point in Lambda: wiring only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use evenstock_app::QueueName;
 use evenstock_poller::{Polls, handle, marketplace_b};
+use evenstock_runtime::metrics::{send_if_due, send_to};
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -16,11 +18,16 @@ async fn main() -> Result<(), Error> {
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    send_to(Arc::new(store.clone()), "poller", true);
     let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);
     let polls = Polls { store, queue, clock: SystemClock, marketplace: marketplace_b(&environment)? };
     let polls = &polls;
-    let handler = async |event: LambdaEvent<Value>| handle(polls, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<Value>| {
+        let answer = handle(polls, event.payload).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }

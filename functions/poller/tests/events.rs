@@ -6,8 +6,13 @@
 )]
 
 use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore, ScriptedFeed};
-use evenstock_app::{BreakerStore, FeedError, FeedPage, FeedRow, PollPlan, QueueName, StockChange};
-use evenstock_domain::{BreakerConfig, LocationId, OrganizationId, Quantity, Sku, Source, Timestamp};
+use evenstock_app::{
+    BreakerStore, Clock, FeedError, FeedPage, FeedRow, JobStore, PollPlan, QueueName, StockChange, SwitchStore,
+    start_job,
+};
+use evenstock_domain::{
+    BreakerConfig, Job, JobId, JobKind, JobStatus, LocationId, OrganizationId, Quantity, Sku, Source, Timestamp,
+};
 use evenstock_poller::{HandleError, Polls, handle};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -185,6 +190,84 @@ async fn event_from_elsewhere_is_an_error(#[case] event: Value) {
     let polls = polls(ScriptedFeed::default());
     assert!(matches!(handle(&polls, event).await, Err(HandleError::UnknownEvent(_))));
     assert_eq!(asked(&polls), 0);
+}
+
+fn demo() -> OrganizationId {
+    OrganizationId::parse("demo").unwrap()
+}
+
+fn job_id() -> JobId {
+    JobId::parse("0193a0c0-0000-7000-8000-000000000001").unwrap()
+}
+
+/// The job of the message in [`job`], as it was asked for.
+async fn asked_for(polls: &TestPolls) {
+    let job = Job::queued(demo(), job_id(), JobKind::Poll, "marketplace-b/default", polls.clock.now());
+    assert!(start_job(&polls.store, &polls.clock, &job).await.unwrap().new);
+}
+
+async fn stored_job(polls: &TestPolls) -> Job {
+    polls.store.load_job(&demo(), &job_id()).await.unwrap().unwrap().job
+}
+
+#[tokio::test]
+async fn job_is_told_how_its_poll_went_and_is_polled_for_once() {
+    let polls = polls(ScriptedFeed::default().then(one_row()));
+    asked_for(&polls).await;
+    for _ in 0..2 {
+        assert_eq!(failed(&polls, job()).await, [""; 0]);
+    }
+    assert_eq!(asked(&polls), 1, "the message came twice");
+    let job = stored_job(&polls).await;
+    assert_eq!((job.status, job.report.counters.processed, job.report.counters.applied), (JobStatus::Completed, 1, 1));
+}
+
+#[tokio::test]
+async fn job_that_meets_an_open_breaker_has_failed_with_that_reason() {
+    let polls = polls((0..3).fold(ScriptedFeed::default(), |feed, _| feed.then(malformed())));
+    for _ in 0..3 {
+        assert_eq!(failed(&polls, job()).await, [""; 0]);
+    }
+    asked_for(&polls).await;
+    assert_eq!(failed(&polls, job()).await, [""; 0]);
+    assert_eq!((asked(&polls), stored_job(&polls).await.failure()), (3, Some("breaker_open")));
+}
+
+#[tokio::test]
+async fn job_whose_changes_cannot_be_queued_runs_on_until_its_message_is_done() {
+    let polls = polls(ScriptedFeed::default().then(one_row()).then(one_row()));
+    asked_for(&polls).await;
+    polls.queue.set_down(true);
+    assert_eq!(failed(&polls, job()).await, [MESSAGE]);
+    assert_eq!(stored_job(&polls).await.status, JobStatus::Running);
+    polls.queue.set_down(false);
+    assert_eq!(failed(&polls, job()).await, [""; 0]);
+    assert_eq!(stored_job(&polls).await.status, JobStatus::Completed);
+}
+
+#[tokio::test]
+async fn switch_stops_ticks_and_not_jobs() {
+    let polls = polls(ScriptedFeed::default());
+    polls.store.set_switch(&demo(), false, None, polls.clock.now()).await.unwrap();
+    handle(&polls, schedule()).await.unwrap();
+    assert_eq!(asked(&polls), 0);
+    assert_eq!(failed(&polls, job()).await, [""; 0]);
+    assert_eq!(asked(&polls), 1);
+}
+
+#[tokio::test]
+async fn start_polls_at_the_next_tick_and_then_by_its_own_interval() {
+    let polls = polls(ScriptedFeed::default());
+    handle(&polls, schedule()).await.unwrap();
+    polls.clock.advance_ms(1000);
+    polls.store.set_switch(&demo(), true, Some(15_000), polls.clock.now()).await.unwrap();
+    polls.clock.advance_ms(1000);
+    for (advance_ms, asked_so_far) in [(0, 2), (14_999, 2), (1, 3), (15_000, 4)] {
+        polls.clock.advance_ms(advance_ms);
+        handle(&polls, schedule()).await.unwrap();
+        assert_eq!(asked(&polls), asked_so_far);
+    }
+    assert_eq!(polls.store.load_switch(&demo()).await.unwrap().last_run_at, Some(polls.clock.now()));
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Json;
-use evenstock_app::{Behind, Clock, FeedEventBody, FeedStore, StockStore, changes_behind};
-use evenstock_domain::Timestamp;
+use evenstock_app::{Behind, Clock, FeedEventBody, FeedStore, StockStore, StoreError, changes_behind};
+use evenstock_domain::{OrganizationId, Timestamp};
 use evenstock_runtime::http::{ApiError, Caller, FieldIssue};
 use lambda_http::Context;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
 
 use crate::Replication;
@@ -28,6 +28,9 @@ pub(crate) const LONG_POLL_SECONDS_MAX: u32 = 20;
 
 /// How long before Lambda ends the function a wait is over, in milliseconds.
 const ANSWER_MS: i64 = 1000;
+
+/// Time between two tries of a reader that may wait.
+const AGAIN: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,10 +107,10 @@ where
     let Replication { store, clock, watch, .. } = &*replication;
     let deadline = Instant::now() + asked.wait.min(time_left(lambda.map(|Extension(context)| context), clock.now()));
     let organization = &caller.organization;
-    let mut found = changes_behind(&**store, organization, asked.offset, asked.limit, clock.now()).await?;
+    let mut found = look(&**store, clock, organization, asked, deadline).await?;
     if matches!(&found, Behind::Events { events, .. } if events.is_empty()) && Instant::now() < deadline {
         watch.wait(&**store, clock, organization, asked.offset, deadline).await?;
-        found = changes_behind(&**store, organization, asked.offset, asked.limit, clock.now()).await?;
+        found = look(&**store, clock, organization, asked, deadline).await?;
     }
     match found {
         Behind::Events { events, head } => {
@@ -118,6 +121,23 @@ where
         Behind::Ahead => Err(ApiError::bad_field("fromOffset", "is ahead of the newest change")),
         Behind::Gone => {
             Err(ApiError::gone("changes behind this offset are no longer kept; begin anew with a snapshot"))
+        }
+    }
+}
+
+/// Reads what stands behind an offset. A reader that has time is not turned away for what passes meanwhile: when many who
+/// waited are woken at once, they all come to the store at once.
+async fn look<S: FeedStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    organization: &OrganizationId,
+    asked: Asked,
+    deadline: Instant,
+) -> Result<Behind, StoreError> {
+    loop {
+        match changes_behind(store, organization, asked.offset, asked.limit, clock.now()).await {
+            Err(error) if error.is_passing() && Instant::now() < deadline => sleep(AGAIN).await,
+            found => return found,
         }
     }
 }

@@ -30,7 +30,7 @@ impl Watch {
     /// Waits until the newest number is another than `offset`, or until `deadline`.
     ///
     /// # Errors
-    /// [`StoreError`] when the feed cannot be read.
+    /// [`StoreError`] when the feed cannot be read, now or later.
     pub(crate) async fn wait<S: FeedStore, C: Clock>(
         &self,
         store: &S,
@@ -56,8 +56,11 @@ impl Watch {
             if Instant::now() >= deadline {
                 return Ok(());
             }
-            if feed.look(store, clock, organization).await? != offset {
-                return Ok(());
+            match feed.look(store, clock, organization).await {
+                Ok(head) if head != offset => return Ok(()),
+                // What passes may have passed at the next look.
+                Err(error) if !error.is_passing() => return Err(error),
+                Ok(_) | Err(_) => {}
             }
             tick = (tick * 3 / 2).min(TICK_LAST);
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use evenstock_app::{Clock, GroupResult, StockChange, StockStore, apply_group, with_causes};
 use evenstock_domain::{EventIdKey, LevelKey, Outcome, StockEvent};
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
 use futures::StreamExt;
 use tracing::{error, info, warn};
@@ -54,13 +55,14 @@ pub async fn handle<S: StockStore, C: Clock>(
     while let Some((key, group, result)) = results.next().await {
         for (place, outcome) in settle(&key, &group, &result) {
             match outcome {
-                Some(Outcome::Applied) => applied += 1,
-                Some(_) => unchanged += 1,
-                None => batch.fail(place),
+                Ok(Outcome::Applied) => applied += 1,
+                Ok(_) => unchanged += 1,
+                Err(reason) => batch.fail_because(place, reason),
             }
         }
     }
     drop(results);
+    count(Counter::InventoryUpdates, u64::from(applied));
     let records = batch.len();
     let response = batch.into_response();
     let failed = response.batch_item_failures.len();
@@ -82,30 +84,31 @@ fn group(batch: &mut Batch, ids: &EventIdKey) -> BTreeMap<LevelKey, Group> {
             }
             Err(reason) => {
                 error!(message.id = message_id, %reason, "message {message_id} cannot be read and goes to the dead letters");
-                unreadable.push(place);
+                unreadable.push((place, reason.to_string()));
             }
         }
     }
-    unreadable.into_iter().for_each(|place| batch.fail(place));
+    unreadable.into_iter().for_each(|(place, reason)| batch.fail_because(place, reason));
     groups
 }
 
-/// The outcome of each record of a group; `None` for the ones that must come back.
-fn settle(key: &LevelKey, group: &Group, result: &GroupResult) -> Vec<(usize, Option<Outcome>)> {
+/// The outcome of each record of a group, or why it must come back.
+fn settle(key: &LevelKey, group: &Group, result: &GroupResult) -> Vec<(usize, Result<Outcome, String>)> {
     if let Some(failure) = &result.failure {
         let left = group.events.len().saturating_sub(result.outcomes.len());
         warn!(sku.id = %key.sku, location.id = %key.location, error = with_causes(failure), left, "events of {} come back", key.sku);
     }
-    let outcomes = result.outcomes.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let left = result.failure.as_ref().map_or_else(|| "it was not come to".to_owned(), |failure| with_causes(failure));
+    let outcomes = result.outcomes.iter().copied().map(Ok).chain(std::iter::repeat(Err(left)));
     let records = group.places.iter().zip(&group.names).zip(outcomes);
     records
         .map(|((place, (event_id, job_id)), outcome)| {
-            if let Some(Outcome::Rejected(reason)) = outcome {
+            if let Ok(Outcome::Rejected(reason)) = outcome {
                 error!(
                     event.id = event_id, job.id = job_id, sku.id = %key.sku, %reason,
                     "event {event_id} is rejected and goes to the dead letters"
                 );
-                return (*place, None);
+                return (*place, Err(reason.to_string()));
             }
             (*place, outcome)
         })

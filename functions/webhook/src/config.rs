@@ -10,7 +10,7 @@ pub(crate) const DEFAULT_STORE: &str = "default";
 /// A store that delivers here.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    channel: &'static str,
+    pub(crate) channel: &'static str,
     /// The seller's account.
     pub store: StoreId,
     /// Whose stock it is.

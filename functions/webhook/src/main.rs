@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenstock_app::QueueName;
-use evenstock_runtime::http::serve;
+use evenstock_runtime::http::{serve, shell};
+use evenstock_runtime::metrics::log_only;
 use evenstock_runtime::{Environment, LogFormat, init_logs};
-use evenstock_store::{QueueUrls, SqsQueues, sqs_client};
-use evenstock_webhook::{Intake, connections, router};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
+use evenstock_webhook::{Intake, connections, load_shed_queue_max, routes, shedding};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -16,6 +17,11 @@ async fn main() -> Result<(), lambda_http::Error> {
     let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&environment.aws()?), urls);
-    let intake = Intake { queue, connections: connections(&environment)? };
-    serve(router(Arc::new(intake))).await
+    let client = dynamodb_client(&environment.aws()?);
+    let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
+    let sealer = environment.kms_sealer(&store)?;
+    let intake = Arc::new(Intake { queue, connections: connections(&environment)?, store, sealer });
+    let routes = shedding(routes(Arc::clone(&intake)), &intake, load_shed_queue_max(&environment)?);
+    log_only("webhook");
+    serve(shell(routes)).await
 }

@@ -27,17 +27,28 @@ struct MarketplaceADelivery {
     metadata: Option<serde_json::Value>,
 }
 
+/// A notice of an order, from a marketplace that is asked about receipts. Read by its channel.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
+#[schema(example = json!({ "receipt": "order-101", "cancelled": false }))]
+struct OrderNoticeDelivery {
+    #[schema(min_length = 1, max_length = 128)]
+    receipt: String,
+    /// Whether the order was called off; `false` unless given.
+    cancelled: Option<bool>,
+}
+
 /// Describes the function.
 pub fn openapi() -> OpenApi {
     let signature = "The hex HMAC-SHA256 of the raw body under the store's secret: the proof, in a key's place.";
     let delivery = |path, id, summary| {
         Endpoint::post(path, id, summary)
             .header("x-marketplace-signature", signature)
-            .body::<MarketplaceADelivery>()
             .answers::<DeliveryBody>(202, "On the queue.")
             .refuses(&[401, 503])
     };
     let default = delivery("/webhooks/marketplace-a", "deliver", "Takes a delivery of marketplace A's default store.");
     let named = delivery("/ingest/{channel}/{storeId}", "deliverOf", "Takes a delivery of a store of a channel.");
-    describe("webhook", [default, named.refuses(&[404])])
+    let named = named.body_of::<MarketplaceADelivery, OrderNoticeDelivery>().refuses(&[404]);
+    describe("webhook", [default.body::<MarketplaceADelivery>(), named])
 }

@@ -81,16 +81,28 @@ pub async fn apply_group<S: StockStore, C: Clock>(
     GroupResult { outcomes, failure: None }
 }
 
-/// Decides the events on the level as read and writes the result, spilling a full page on the way.
+/// A level as read, ready for a decision.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The `rev` that was read; `None` when there is no level.
+    pub(crate) rev: Option<u64>,
+    /// The level as read.
+    pub(crate) unspilled: StockLevel,
+    /// The level without the page that was stored, if one was.
+    pub(crate) level: StockLevel,
+    /// The pages that the events call for.
+    pub(crate) past: Past,
+}
+
+/// Makes room in a level that was read and looks back as far as the events call for.
 ///
-/// The page is stored before the write that drops its entries, and holds committed entries only.
-pub(crate) async fn settle<S: StockStore>(
+/// The page is stored before any write that drops its entries, and holds committed entries only.
+pub(crate) async fn prepare<S: StockStore>(
     store: &S,
     key: &LevelKey,
     current: Option<Stored>,
     events: &[StockEvent],
-    now: Timestamp,
-) -> Result<Step, StoreError> {
+) -> Result<Prepared, StoreError> {
     let rev = current.as_ref().map(|stored| stored.rev);
     let mut level = current.map_or_else(StockLevel::new, |stored| stored.level);
     let unspilled = level.clone();
@@ -100,6 +112,18 @@ pub(crate) async fn settle<S: StockStore>(
         level.drop_page();
     }
     let past = look_back(store, key, &level, events).await?;
+    Ok(Prepared { rev, unspilled, level, past })
+}
+
+/// Decides the events on the level as read and writes the result, spilling a full page on the way.
+pub(crate) async fn settle<S: StockStore>(
+    store: &S,
+    key: &LevelKey,
+    current: Option<Stored>,
+    events: &[StockEvent],
+    now: Timestamp,
+) -> Result<Step, StoreError> {
+    let Prepared { rev, unspilled, level, past } = prepare(store, key, current, events).await?;
     let mut decision = decide(&level, events, &past, now);
     if decision.level.recent.is_empty() {
         // Nothing was added after all: the newest entry must stay in the level.

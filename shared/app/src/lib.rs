@@ -10,16 +10,19 @@ mod breaker;
 mod bulk;
 mod bus;
 mod callback;
+mod counters;
 mod create;
 mod error;
 mod feed;
 mod history;
+mod jobs;
 mod message;
 mod operation;
 mod order_marketplace;
 mod orders;
 mod policy;
 mod poll;
+mod poll_status;
 mod ports;
 mod request;
 mod reservation_store;
@@ -28,7 +31,10 @@ mod seal;
 mod settle_reservation;
 mod spill;
 mod sweep;
+mod switch;
+mod trigger;
 mod update;
+mod warehouses;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -46,6 +52,7 @@ pub use callback::{
     announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
     replay, replay_since, requeue, reset_health, secret_context, send_test,
 };
+pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;
@@ -54,6 +61,9 @@ pub use feed::{
     RepairReport, RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
+pub use jobs::{
+    JobPage, JobStore, JobWrite, StartedJob, StoredJob, advance_job, begin_job, finish_job, finish_part, start_job,
+};
 pub use message::{ChangeBody, InvalidMessage, PollJob, StockChange};
 pub use operation::{Operation, bind, keep_answer};
 pub use order_marketplace::{
@@ -66,10 +76,11 @@ pub use orders::{
     RegisterStore, Registered, StockSignal, StoreClaim, StoreJob, StoreSettings, StoreWrite, StoredReceipt,
     StoredStore, SyncLimits, SyncOutcome, SyncReport, cancel_order, enqueue_due_stores, import_order,
     mark_short_orders, note_receipt, order_row, oversold_sales, receipt_consequences, register_store,
-    store_announcements, store_of_token, sync_report, sync_store, sync_token_hash,
+    registered_before, store_announcements, store_of_token, sync_report, sync_store, sync_token_hash,
 };
 pub use policy::{PolicyChange, set_policy};
-pub use poll::{PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
+pub use poll_status::{PollStatus, PollStatusStore};
 pub use ports::{
     Appended, BreakerStore, Clock, Commit, FeedPage, FeedRow, FeedRowIssue, IdempotencyStore, KeyStore, ListPage,
     ListPosition, OperationClaim, OperationRecord, Outgoing, PollRun, PollStore, Queue, QueueDepth, QueueName,
@@ -83,4 +94,12 @@ pub use settle_reservation::{
     ReservationDeps, Settle, SettleResult, Settlement, Wanted, complete, settle, settle_reservation,
 };
 pub use sweep::{SweepLimits, SweepReport, sweep};
+pub use switch::{SwitchStore, SyncSwitch, Turn};
+pub use trigger::{TriggerDeps, TriggerError, trigger_all, trigger_one};
 pub use update::{Update, UpdateDeps, UpdateResult, update, update_as};
+pub use warehouses::{
+    CentralSide, Conflict, ConflictChoice, ConflictPage, ConflictResolution, ConflictStore, CountDeps, CountOutcome,
+    CountsApplied, KeyChange, ReconcilePlan, Resolve, ResolveResult, SliceEnd, WAREHOUSE_SOURCE, Warehouse,
+    WarehouseCount, WarehouseFeed, WarehousePage, WarehouseRow, WarehouseSettings, WarehouseStockPage, WarehouseStore,
+    WarehouseSyncJob, apply_counts, follow_conflict, reconcile, resolve_conflict, warehouse_source,
+};

@@ -32,6 +32,9 @@ const RETRY_MS: i64 = 60_000;
 /// Bits of the sequence that number the rows of a run; the run's number stands above them.
 const ROW_BITS: u32 = 20;
 
+/// Marketplace B's only store, the one source that is polled.
+pub const MARKETPLACE_B: &str = "marketplace-b/default";
+
 /// What is polled, for whom and how often.
 #[derive(Debug, Clone)]
 pub struct PollPlan {

@@ -27,6 +27,7 @@ pub struct Stored {
 }
 
 /// What became of a conditional write of a whole level.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match; a box would only move the level about")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Commit {
     /// It is durable.
@@ -236,6 +237,12 @@ pub enum QueueName {
     Callbacks,
     /// Records of the table's stream that cannot be read.
     StreamDlq,
+    /// Changes that warehouses report without Kafka.
+    WarehouseEvents,
+    /// Changes of warehouses that cannot be applied as they stand.
+    WarehouseEventsDlq,
+    /// Warehouses whose whole stock is to be compared with ours.
+    WarehouseSync,
 }
 
 /// A message to send.

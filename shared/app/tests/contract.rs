@@ -11,6 +11,8 @@ async fn fresh() -> Fresh {
 }
 
 evenstock_app::store_contract!(fresh);
+evenstock_app::warehouse_contract!(fresh);
+evenstock_app::job_contract!(fresh);
 
 mod sealing {
     //! The contract of sealers on the one in memory.

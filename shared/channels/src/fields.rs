@@ -95,6 +95,13 @@ impl<'a> Fields<'a> {
         self.note(name, value)
     }
 
+    /// What the object wraps, when it holds nothing else but a `schema` for its `payload`.
+    pub(crate) fn wrapped(&self) -> Option<&'a RawValue> {
+        let others = self.fields.iter().any(|(name, _)| !matches!(name.as_str(), "schema" | "payload"));
+        let (_, payload) = self.fields.iter().find(|(name, _)| name == "payload").filter(|_| !others)?;
+        Some(payload)
+    }
+
     /// Reads a place; a payload that names none means the default one.
     pub(crate) fn location(&mut self, name: &str) -> Option<LocationId> {
         let named = self.find(name).and_then(|value| value.map_or_else(|| Ok(DEFAULT_LOCATION.to_owned()), text));

@@ -8,7 +8,7 @@ use evenstock_app::StockChange;
 use evenstock_domain::{InvalidId, OrganizationId, Source, StoreId, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::Secret;
+use crate::{OrderNotice, Secret};
 
 /// A marketplace that pushes.
 pub trait InboundChannel: Send + Sync {
@@ -31,6 +31,14 @@ pub trait InboundChannel: Send + Sync {
     /// # Errors
     /// [`InvalidPayload`] naming every field that is wrong.
     fn adapt(&self, delivery: &Delivery<'_>) -> Result<Vec<StockChange>, InvalidPayload>;
+
+    /// Reads what a verified delivery tells of orders; nothing unless the marketplace tells of them.
+    ///
+    /// # Errors
+    /// [`InvalidPayload`] naming every field that is wrong.
+    fn notices(&self, _delivery: &Delivery<'_>) -> Result<Vec<OrderNotice>, InvalidPayload> {
+        Ok(Vec::new())
+    }
 }
 
 /// A delivery whose signature was verified. Has no `Debug`, so that no body slips into a log.

@@ -10,23 +10,29 @@
 //! and only the clients perform I/O.
 
 mod callbacks;
+mod debezium;
 mod fields;
 mod http;
 mod inbound;
 mod marketplace_a;
 mod marketplace_b;
+mod order_notice;
 mod orders;
 mod registry;
 mod secret;
+mod warehouse;
 
 pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
     TOLERANCE_SECONDS, Target, callbacks_sender,
 };
+pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};
 pub use marketplace_a::MarketplaceA;
 pub use marketplace_b::MarketplaceB;
+pub use order_notice::OrderNotice;
 pub use orders::OrderClient;
 pub use registry::inbound;
 pub use secret::{ApiSecret, InvalidSecret, Secret};
+pub use warehouse::{HttpWarehouses, WarehouseClientError};

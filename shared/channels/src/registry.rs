@@ -1,8 +1,10 @@
 //! Which marketplaces push. A further one is a further line here.
 
+use crate::order_notice::NotifyingMarketplace;
 use crate::{InboundChannel, MarketplaceA};
 
-static INBOUND: &[&dyn InboundChannel] = &[&MarketplaceA];
+static INBOUND: &[&dyn InboundChannel] =
+    &[&MarketplaceA, &NotifyingMarketplace("etsy"), &NotifyingMarketplace("shopify"), &NotifyingMarketplace("amazon")];
 
 /// Finds a marketplace that pushes by its name. `None` when there is no such one, or when it is one that we poll.
 pub fn inbound(kind: &str) -> Option<&'static dyn InboundChannel> {

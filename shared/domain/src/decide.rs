@@ -1,9 +1,9 @@
 //! The decision: which of these events change this level, and how. Pure, total, one event at a time.
 
-use crate::observe::{count, merge};
+use crate::observe::{contested, count, merge};
 use crate::{
-    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, EventId, Past, Quantity, SOURCE_LEAD_MAX_MS, Source, StockEvent,
-    StockLevel, Timestamp,
+    DELTA_AGE_MAX_MS, Entry, EntryKind, EventBody, EventId, Means, Past, Quantity, SOURCE_LEAD_MAX_MS, Source,
+    StockEvent, StockLevel, Timestamp,
 };
 
 /// What became of one event.
@@ -116,6 +116,9 @@ fn decide_one(level: &mut StockLevel, event: &StockEvent, past: &Past, now: Time
         }
         EventBody::Undo { reserve, reserved_at, units } => undo(level, event, past, (reserve, reserved_at, units), now),
         EventBody::Count { quantity, means, sequence } => count(level, event, quantity, means, sequence, past, now),
+        EventBody::Contested { quantity, sequence, stands } => {
+            contested(level, event, quantity, sequence, stands.then_some(past), now)
+        }
         EventBody::Merged { quantity, sequence } => merge(level, event, quantity, sequence, past, now),
     })
 }
@@ -132,6 +135,16 @@ fn repeated(known: &Entry, event: &StockEvent) -> Outcome {
 
 /// What becomes of an observation that does not come after the newest one of its kind.
 fn superseded(level: &StockLevel, event: &StockEvent) -> Option<Outcome> {
+    let by_counted = match event.body {
+        EventBody::Count { means: Means::OnHand, sequence, .. } if event.source != Source::api() => {
+            counted_before(level, event, sequence)
+        }
+        EventBody::Contested { sequence, .. } => return counted_before(level, event, sequence),
+        _ => None,
+    };
+    if by_counted.is_some() {
+        return by_counted;
+    }
     let (newest, own) = match &event.body {
         EventBody::Count { sequence, .. } => {
             let newest = level.observed.as_ref()?;
@@ -144,13 +157,28 @@ fn superseded(level: &StockLevel, event: &StockEvent) -> Option<Outcome> {
             let newest = level.shadows.get(&event.source)?;
             ((newest.time, newest.sequence, &event.source, newest.id), (event.time, *sequence, &event.source, event.id))
         }
-        EventBody::Request { .. } | EventBody::Delta(_) | EventBody::Settlement { .. } | EventBody::Undo { .. } => {
-            return None;
-        }
+        EventBody::Request { .. }
+        | EventBody::Delta(_)
+        | EventBody::Settlement { .. }
+        | EventBody::Undo { .. }
+        | EventBody::Contested { .. } => return None,
     };
     if newest.3 == own.3 {
         Some(Outcome::Duplicate)
     } else if own <= newest {
+        Some(Outcome::Stale)
+    } else {
+        None
+    }
+}
+
+/// What becomes of a warehouse's count that does not come after the last one of a warehouse, whether that one set the
+/// level or was only remembered.
+fn counted_before(level: &StockLevel, event: &StockEvent, sequence: u64) -> Option<Outcome> {
+    let counted = level.counted.as_ref()?;
+    if counted.id == event.id {
+        Some(Outcome::Duplicate)
+    } else if (event.time, sequence, event.id) <= (counted.time, counted.sequence, counted.id) {
         Some(Outcome::Stale)
     } else {
         None
@@ -164,7 +192,9 @@ fn out_of_time(event: &StockEvent, now: Timestamp) -> Option<Rejection> {
         EventBody::Delta(_) if lead < -DELTA_AGE_MAX_MS => Some(Rejection::TooOld),
         // Our own word on a level comes after every count there is, also after one whose source's clock leads ours.
         EventBody::Count { .. } if event.source == Source::api() => None,
-        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Merged { .. } if lead > SOURCE_LEAD_MAX_MS => {
+        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Contested { .. } | EventBody::Merged { .. }
+            if lead > SOURCE_LEAD_MAX_MS =>
+        {
             Some(Rejection::AheadOfClock)
         }
         _ => None,

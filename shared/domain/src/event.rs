@@ -91,6 +91,16 @@ pub enum EventBody {
         /// Breaks ties between observations of one millisecond: a log position, or a run and row number.
         sequence: u64,
     },
+    /// A warehouse's count that contradicts what was known, and what was decided about it. Always of what lies on hand.
+    Contested {
+        /// The number stated.
+        quantity: Quantity,
+        /// Breaks ties, as for [`EventBody::Count`].
+        sequence: u64,
+        /// Whether it counts, although our own word on the level may be newer. If not, it is only remembered as what
+        /// the warehouse said last.
+        stands: bool,
+    },
     /// An observation by a marketplace that also sells: only its difference to what the same source said before is
     /// taken over, so that it cannot undo a sale made elsewhere.
     Merged {
@@ -113,6 +123,8 @@ impl EventBody {
             Self::Undo { units, .. } => (3, units, units.saturating_neg()),
             Self::Count { quantity, means: Means::Available, .. } => (4, quantity.get(), 0),
             Self::Count { quantity, means: Means::OnHand, .. } => (5, quantity.get(), 0),
+            // The same content as that of the count which it is.
+            Self::Contested { quantity, .. } => (5, quantity.get(), 0),
             Self::Merged { quantity, .. } => (6, quantity.get(), 0),
         };
         let mut hash = Sha256::new();

@@ -94,6 +94,10 @@ name! {
     ReservationId
 }
 name! {
+    /// A job of one organization, such as `sync-0199…`.
+    JobId
+}
+name! {
     /// A kind of marketplace, such as `etsy`.
     Marketplace
 }

@@ -17,7 +17,8 @@ pub struct Watermark {
     pub id: EventId,
 }
 
-/// What a merged source said last: the base of its next three-way merge.
+/// What a source said last: of a merged one the base of its next three-way merge, of a warehouse what its next change
+/// should begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// The quantity it stated.
@@ -61,6 +62,8 @@ pub struct StockLevel {
     pub updated_at: Timestamp,
     /// The newest authority observation.
     pub observed: Option<Watermark>,
+    /// What a warehouse said last, whether it set the level or was overruled.
+    pub counted: Option<Shadow>,
     /// What each merged source said last.
     pub shadows: BTreeMap<Source, Shadow>,
     /// The journal's tail, oldest first, at most [`RECENT_ENTRIES_MAX`].

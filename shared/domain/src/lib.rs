@@ -11,10 +11,12 @@ mod breaker;
 mod callback;
 mod change;
 mod codec;
+mod contradiction;
 mod decide;
 mod event;
 mod feed;
 mod ids;
+mod job;
 mod journal;
 mod level;
 mod line;
@@ -36,6 +38,7 @@ pub use callback::{
 };
 pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};
+pub use contradiction::{ConflictPolicy, Contradiction, contradiction};
 pub use decide::{Decision, Outcome, Rejection, decide};
 pub use event::{EventBody, EventId, EventIdKey, Means, StockEvent};
 pub use feed::{
@@ -43,9 +46,10 @@ pub use feed::{
     FeedEvent, FeedLimits, FeedMarker, FeedTail, FeedWrite, Offset, events_behind, next_write, place_offset,
 };
 pub use ids::{
-    EndpointId, InvalidId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId, Sku,
-    Source, StoreId,
+    EndpointId, InvalidId, JobId, LevelKey, LocationId, Marketplace, OrderId, OrganizationId, ReceiptId, ReservationId,
+    Sku, Source, StoreId,
 };
+pub use job::{DRIFT_MAX, Drift, JOB_ERRORS_MAX, Job, JobCounters, JobKind, JobPart, JobReport, JobStatus};
 pub use journal::{ActorCode, ChangeType, Entry, EntryKind, Page};
 pub use level::{Placed, Policy, Shadow, StockLevel, Watermark};
 pub use line::{InvalidLines, LINES_MAX, Line, sum_lines};

@@ -29,6 +29,43 @@ pub(crate) fn count(
         }
     }
     level.observed = Some(Watermark { time: event.time, sequence, source: event.source.clone(), id: event.id });
+    if means == Means::OnHand && event.source != Source::api() {
+        level.counted = Some(Shadow { quantity: quantity.get(), time: event.time, sequence, id: event.id });
+    }
+    Outcome::Applied
+}
+
+/// A warehouse's count that somebody decided about. With a `past` it sets the level as of its time, even over a newer
+/// word of our own; else it is only remembered as the warehouse's last word.
+pub(crate) fn contested(
+    level: &mut StockLevel,
+    event: &StockEvent,
+    quantity: Quantity,
+    sequence: u64,
+    past: Option<&Past>,
+    now: Timestamp,
+) -> Outcome {
+    if let Some(past) = past {
+        if !level.shadows.is_empty() {
+            return Outcome::Rejected(Rejection::MixedAuthority);
+        }
+        let Some(effect) = count_effect(level, event.time, quantity, Means::OnHand, past) else {
+            return Outcome::Rejected(Rejection::OutOfRange);
+        };
+        if effect != 0 || level.observed.is_none() {
+            let kind = EntryKind::Count { means: Means::OnHand, stated: quantity.get() };
+            let outcome = append(level, event, kind, effect, 0, now);
+            if outcome != Outcome::Applied {
+                return outcome;
+            }
+        }
+        let mark = Watermark { time: event.time, sequence, source: event.source.clone(), id: event.id };
+        // The watermark of counts never falls: deltas from before our own word stay part of it.
+        if level.observed.as_ref().is_none_or(|observed| *observed < mark) {
+            level.observed = Some(mark);
+        }
+    }
+    level.counted = Some(Shadow { quantity: quantity.get(), time: event.time, sequence, id: event.id });
     Outcome::Applied
 }
 

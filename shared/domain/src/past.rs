@@ -105,7 +105,9 @@ impl PageSearch {
 fn search_start(event: &StockEvent) -> Timestamp {
     let margin = match event.body {
         EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => OWN_CLOCK_MARGIN_MS,
-        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Merged { .. } => SEARCH_MARGIN_MS,
+        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Contested { .. } | EventBody::Merged { .. } => {
+            SEARCH_MARGIN_MS
+        }
     };
     event.looks_back_to().plus_millis(-margin)
 }
@@ -116,6 +118,7 @@ fn needs_past(level: &StockLevel, event: &StockEvent) -> bool {
         && match event.body {
             EventBody::Delta(_) => level.observed.as_ref().is_none_or(|observed| event.time > observed.time),
             EventBody::Count { .. } => level.observed.as_ref().is_none_or(|observed| event.time >= observed.time),
+            EventBody::Contested { .. } => level.counted.as_ref().is_none_or(|counted| event.time >= counted.time),
             EventBody::Merged { .. } => !level.shadows.contains_key(&event.source),
             EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => true,
         }

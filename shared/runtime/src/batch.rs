@@ -1,6 +1,39 @@
 //! SQS batches: each record succeeds or fails on its own, and only failed ones come back.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+
+use tracing::error;
+
+use crate::metrics::{Counter, count};
+
+/// How often a message is received before it goes to the dead letters: `maxReceiveCount` of every queue in the template.
+const RECEIVES_MAX: u32 = 5;
+
+/// Reasons that are kept for whoever drives the queue in this same process, at most.
+const REASONS_MAX: usize = 10_000;
+
+/// Why messages failed last, until somebody asks. Empty unless somebody does.
+static REASONS: Mutex<Option<BTreeMap<String, String>>> = Mutex::new(None);
+
+/// Keeps reasons from now on: for the local runner, which puts them beside their messages.
+pub fn keep_reasons() {
+    REASONS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+}
+
+/// Why a message failed last, once.
+pub fn take_reason(message_id: &str) -> Option<String> {
+    REASONS.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(message_id)
+}
+
+fn keep_reason(message_id: String, reason: String) {
+    let mut reasons = REASONS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(reasons) = reasons.as_mut().filter(|reasons| reasons.len() < REASONS_MAX) {
+        reasons.insert(message_id, reason);
+    }
+}
 
 /// A record without a message id. A partial answer could not name it, so the whole batch must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +44,8 @@ pub struct MissingMessageId;
 #[derive(Debug)]
 pub struct Batch {
     records: Vec<(String, String)>,
+    /// Whether a record is received for the last time.
+    last: Vec<bool>,
     failed: Vec<bool>,
 }
 
@@ -21,6 +56,11 @@ impl Batch {
     /// # Errors
     /// [`MissingMessageId`] when a record has none.
     pub fn new(event: SqsEvent) -> Result<Self, MissingMessageId> {
+        let last = event.records.iter().map(|record| {
+            let count = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+            count.unwrap_or(1) >= RECEIVES_MAX
+        });
+        let last = last.collect();
         let records: Vec<_> = event
             .records
             .into_iter()
@@ -30,7 +70,7 @@ impl Batch {
             })
             .collect::<Result<_, _>>()?;
         let failed = vec![false; records.len()];
-        Ok(Self { records, failed })
+        Ok(Self { records, last, failed })
     }
 
     /// Message ids and bodies, in order.
@@ -55,9 +95,29 @@ impl Batch {
         }
     }
 
+    /// The same, with the reason: the log tells it with the message's id when the message is given up.
+    pub fn fail_because(&mut self, place: usize, reason: impl Into<String>) {
+        self.fail(place);
+        let id = self.records.get(place).map(|(id, _)| id.clone());
+        if let Some(id) = id {
+            let reason = reason.into();
+            if self.last.get(place) == Some(&true) {
+                error!(
+                    message.id = id,
+                    attempts = RECEIVES_MAX,
+                    reason,
+                    "message {id} goes to the dead letters: {reason}"
+                );
+            }
+            keep_reason(id, reason);
+        }
+    }
+
     /// The answer that SQS expects: the failed records, and only those. Needs `ReportBatchItemFailures`.
     pub fn into_response(self) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
+        let dead = self.failed.iter().zip(&self.last).filter(|(failed, last)| **failed && **last).count();
+        count(Counter::DlqEvents, u64::try_from(dead).unwrap_or_default());
         for ((id, _), _) in self.records.into_iter().zip(self.failed).filter(|(_, failed)| *failed) {
             response.add_failure(id);
         }

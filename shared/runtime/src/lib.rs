@@ -8,6 +8,7 @@ mod clock;
 mod environment;
 pub mod http;
 mod marketplaces;
+pub mod metrics;
 mod orders;
 mod sealing;
 mod telemetry;
@@ -15,8 +16,8 @@ mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use batch::{Batch, MissingMessageId};
-pub use clock::{SystemClock, new_id};
+pub use batch::{Batch, MissingMessageId, keep_reasons, take_reason};
+pub use clock::{SystemClock, id_of, new_id};
 pub use environment::{ConfigError, Environment};
 pub use sealing::random_bytes;
 pub use telemetry::{LogFormat, init_logs};

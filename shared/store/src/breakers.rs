@@ -17,9 +17,9 @@ struct BreakerItem {
     rv: u64,
     /// Failures in a row.
     f: u32,
-    /// Open until, milliseconds.
+    /// Open until, milliseconds. Not `u`, which is the key of an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    u: Option<i64>,
+    un: Option<i64>,
     /// The probe that is out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     p: Option<ProbeItem>,
@@ -46,7 +46,7 @@ impl BreakerStore for DynamoStore {
             Some(probe) => Some((ProbeToken(probe.h), time(probe.l)?)),
             None => None,
         };
-        let breaker = Breaker { failures: item.f, open_until: item.u.map(time).transpose()?, probe };
+        let breaker = Breaker { failures: item.f, open_until: item.un.map(time).transpose()?, probe };
         Ok((Some(item.rv), breaker))
     }
 
@@ -57,7 +57,7 @@ impl BreakerStore for DynamoStore {
             sk,
             rv: expected.map_or(1, |rev| rev.saturating_add(1)),
             f: breaker.failures,
-            u: breaker.open_until.map(Timestamp::as_millis),
+            un: breaker.open_until.map(Timestamp::as_millis),
             p: breaker.probe.as_ref().map(|(token, lost)| ProbeItem { h: token.0.clone(), l: lost.as_millis() }),
         };
         let put = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(&item)?));

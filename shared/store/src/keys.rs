@@ -8,6 +8,10 @@
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
 //! | reservation | `organization#R#id` | `R` |
+//! | job | `organization#Q` | `J#id` |
+//! | place of jobs | `organization#Q` | `P#kind#subject` |
+//! | switch of the periodic sync | `organization#Q` | `W` |
+//! | counters | `metrics` | `C#function` |
 //! | store | `T#store` | `T` |
 //! | receipt | `T#store` | `T#receipt` |
 //! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
@@ -20,6 +24,8 @@
 //! | marker of the change feed | `organization#F` | `M` |
 //! | repair of the change feed | `repair` | `repair` |
 //! | poll | `P#source` | `P` |
+//! | warehouse | `H#warehouse` | `H` |
+//! | conflict | `organization#X` | `X#time of the change (ms)-hash` |
 //! | breaker | `B#name` | `B` |
 //! | API key | `K#SHA-256 of the key` | `K` |
 //! | data key that seals secrets | `Z#id` | `Z` |
@@ -31,8 +37,8 @@
 //! Names may hold any character, so `#` and `%` are escaped: two names never share a key.
 
 use evenstock_domain::{
-    DeliveryId, EndpointId, LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId, ReceiptState,
-    ReservationId, Sku, Source, StoreId, Timestamp,
+    DeliveryId, EndpointId, JobId, JobKind, LevelKey, LocationId, Marketplace, OrganizationId, Page, ReceiptId,
+    ReceiptState, ReservationId, Sku, Source, StoreId, Timestamp,
 };
 
 /// The prefix of every level's sort key; the stream's filter in `template.yaml` names it too.
@@ -149,6 +155,79 @@ pub(crate) fn parse_reservation(pk: &str, sk: &str) -> Option<(OrganizationId, R
 /// A group of due reservations.
 pub(crate) fn due_reservations(bucket: u8) -> String {
     format!("reservation#{bucket}")
+}
+
+/// The key of a warehouse: of the whole system, because its name belongs to one organization.
+pub(crate) fn warehouse(id: &LocationId) -> Key {
+    Key { pk: format!("H#{}", escape(id.as_str())), sk: "H".to_owned() }
+}
+
+/// Reads a warehouse's key back.
+pub(crate) fn parse_warehouse(pk: &str) -> Option<LocationId> {
+    LocationId::parse(&unescape(pk.strip_prefix("H#")?)).ok()
+}
+
+/// An organization's warehouses in the index of what is due, where their time is that of the claim.
+pub(crate) fn warehouses_of(organization: &OrganizationId) -> String {
+    format!("warehouse#{}", escape(organization.as_str()))
+}
+
+/// The prefix of every conflict's sort key; the stream's filter in `template.yaml` names it too.
+pub(crate) const CONFLICT_PREFIX: &str = "X#";
+
+pub(crate) fn conflicts_of(organization: &OrganizationId) -> String {
+    format!("{}#X", escape(organization.as_str()))
+}
+
+pub(crate) fn conflict(organization: &OrganizationId, id: &str) -> Key {
+    Key { pk: conflicts_of(organization), sk: format!("{CONFLICT_PREFIX}{id}") }
+}
+
+/// Whether an item with this sort key is a conflict.
+pub(crate) fn is_conflict(sk: &str) -> bool {
+    sk.starts_with(CONFLICT_PREFIX)
+}
+
+/// The id in a conflict's sort key.
+pub(crate) fn conflict_id(sk: &str) -> Option<String> {
+    sk.strip_prefix(CONFLICT_PREFIX).map(str::to_owned)
+}
+
+/// Reads a conflict's key back.
+pub(crate) fn parse_conflict(pk: &str, sk: &str) -> Option<(OrganizationId, String)> {
+    let organization = OrganizationId::parse(&unescape(pk.strip_suffix("#X")?)).ok()?;
+    Some((organization, conflict_id(sk)?))
+}
+
+pub(crate) fn jobs_partition(organization: &OrganizationId) -> String {
+    format!("{}#Q", escape(organization.as_str()))
+}
+
+/// What the sort keys of jobs begin with.
+pub(crate) const JOB_PREFIX: &str = "J#";
+
+pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("{JOB_PREFIX}{}", escape(id.as_str())) }
+}
+
+pub(crate) fn job_place(organization: &OrganizationId, kind: JobKind, subject: &str) -> Key {
+    Key { pk: jobs_partition(organization), sk: format!("P#{}#{}", kind.as_str(), escape(subject)) }
+}
+
+pub(crate) fn sync_switch(organization: &OrganizationId) -> Key {
+    Key { pk: jobs_partition(organization), sk: "W".to_owned() }
+}
+
+/// The partition of all counters.
+pub(crate) const COUNTERS: &str = "metrics";
+
+pub(crate) fn counters(function: &str) -> Key {
+    Key { pk: COUNTERS.to_owned(), sk: format!("C#{}", escape(function)) }
+}
+
+/// The function whose counters have this sort key.
+pub(crate) fn parse_counters(sk: &str) -> Option<String> {
+    sk.strip_prefix("C#").map(unescape)
 }
 
 fn store_partition(store: &StoreId) -> String {

@@ -51,6 +51,9 @@ pub struct LevelItem {
     /// The newest authority observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ob: Option<ObservedItem>,
+    /// What a warehouse said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ct: Option<ShadowItem>,
     /// What merged sources said last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sh: BTreeMap<String, ShadowItem>,
@@ -109,6 +112,7 @@ impl LevelItem {
                 s: mark.source.to_string(),
                 i: id_bytes(mark.id),
             }),
+            ct: level.counted.as_ref().map(shadow_item),
             sh: level.shadows.iter().map(|(source, shadow)| (source.to_string(), shadow_item(shadow))).collect(),
             bo: level.policy.allow_backorder,
             ls: level.policy.low_stock.map(Quantity::get),
@@ -161,6 +165,7 @@ impl LevelItem {
             version: self.vs,
             updated_at: time(self.ua).map_err(wrong)?,
             observed: self.ob.map(|mark| mark.into_watermark()).transpose().map_err(wrong)?,
+            counted: self.ct.map(read_shadow).transpose().map_err(wrong)?,
             shadows: read_shadows(self.sh).map_err(wrong)?,
             recent,
             spilled_through: time(self.sp).map_err(wrong)?,
@@ -203,10 +208,13 @@ fn shadow_item(shadow: &Shadow) -> ShadowItem {
 fn read_shadows(items: BTreeMap<String, ShadowItem>) -> Result<BTreeMap<Source, Shadow>, &'static str> {
     let read = |(source, item): (String, ShadowItem)| {
         let source = Source::parse(&source).map_err(|_| "a source's name")?;
-        let shadow = Shadow { quantity: item.q, time: time(item.t)?, sequence: item.n, id: read_id(&item.i)? };
-        Ok((source, shadow))
+        Ok((source, read_shadow(item)?))
     };
     items.into_iter().map(read).collect()
+}
+
+fn read_shadow(item: ShadowItem) -> Result<Shadow, &'static str> {
+    Ok(Shadow { quantity: item.q, time: time(item.t)?, sequence: item.n, id: read_id(&item.i)? })
 }
 
 /// Entries as the level and its pages hold them, each pointing to one of `sources` names.

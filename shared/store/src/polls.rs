@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
-use evenstock_app::{PollRun, PollStore, StoreError};
-use evenstock_domain::{Source, Timestamp};
+use evenstock_app::{PollRun, PollStatus, PollStatusStore, PollStore, StoreError};
+use evenstock_domain::{InvalidTime, Source, Timestamp};
 use serde::Deserialize;
 
 use crate::errors::corrupt;
@@ -23,6 +23,28 @@ struct PollItem {
     /// Cursor, milliseconds.
     #[serde(default)]
     cu: Option<i64>,
+    /// Due from then on, milliseconds.
+    #[serde(default)]
+    du: Option<i64>,
+    /// Not before, milliseconds.
+    #[serde(default)]
+    nb: Option<i64>,
+}
+
+impl PollStatusStore for DynamoStore {
+    async fn poll_status(&self, source: &Source) -> Result<PollStatus, StoreError> {
+        let key = keys::poll(source);
+        let Some(attributes) = self.get(&key).await? else {
+            return Ok(PollStatus::default());
+        };
+        let item: PollItem =
+            serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| corrupt(key.pk.clone(), error))?;
+        let time = |millis: Option<i64>| millis.map(Timestamp::from_millis).transpose();
+        let status = || {
+            Ok(PollStatus { runs: item.rn, cursor: time(item.cu)?, due: time(item.du)?, not_before: time(item.nb)? })
+        };
+        status().map_err(|error: InvalidTime| corrupt(key.pk, error))
+    }
 }
 
 impl PollStore for DynamoStore {

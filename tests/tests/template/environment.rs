@@ -12,12 +12,12 @@ const READERS: [(&str, &[&str]); 10] = [
         &["RECEIPT_RETRY_BASE_SECONDS", "RECEIPT_RETRY_MAX_SECONDS", "BREAKER_THRESHOLD", "BREAKER_COOLDOWN_MS"],
     ),
     (".store_lease_ms()", &["STORE_LEASE_SECONDS"]),
-    (".kms_sealer(", &["SEAL_KEY_ARN"]),
     (".event_id_key()", &["EVENT_ID_KEY"]),
     (".history_days()", &["HISTORY_DAYS"]),
     (".feed_retention_hours()", &["FEED_RETENTION_HOURS"]),
     (".default_organization()", &["DEFAULT_ORGANIZATION"]),
     ("RateLimits::from_environment", &["RATE_LIMIT_RPS", "RATE_LIMIT_BURST"]),
+    (".kms_sealer(", &["SEAL_KEY_ARN", "SEAL_KEY_ID"]),
     (".optional(\"LOG_LEVEL\")", &[]),
     (".optional(\"STAGE\")", &[]),
 ];

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use evenstock_runtime::{Environment, LogFormat, init_logs};
 
-use crate::commands::{ApiArgs, FlowArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, receiver, scheduler, smoke};
+use crate::commands::{
+    ApiArgs, DlqArgs, FlowArgs, ProduceArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, dlq, produce, receiver,
+    scheduler, smoke,
+};
 use crate::serve::{self, Settings};
 
 /// Evenstock on this machine: everything in one process.
@@ -43,8 +46,12 @@ enum Command {
     Smoke(SmokeArgs),
     /// Be an endpoint that is called back: check signatures, print deliveries.
     Receiver(ReceiverArgs),
+    /// Give changes of warehouses to a running instance, one JSON envelope a line.
+    Produce(ProduceArgs),
     /// Call the scheduler of a running instance now.
     Scheduler(SchedulerArgs),
+    /// Show the dead letters of a running instance, or give them back.
+    Dlq(DlqArgs),
 }
 
 /// Runs until Ctrl-C or SIGTERM, or until the command is done.
@@ -69,7 +76,9 @@ pub fn run() -> ExitCode {
         Some(Command::Demo { api, flow }) => runtime.block_on(demo(&api, &flow)),
         Some(Command::Smoke(args)) => runtime.block_on(smoke(&args)),
         Some(Command::Receiver(args)) => runtime.block_on(receiver(&args)),
+        Some(Command::Produce(args)) => runtime.block_on(produce(&args)),
         Some(Command::Scheduler(args)) => runtime.block_on(scheduler(&args)),
+        Some(Command::Dlq(args)) => runtime.block_on(dlq(&args)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::sqs::SqsEvent;
+use axum::Extension;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
-use evenstock_app::{ApiKey, RecentPages, Scope, StoreError, Subscriptions, with_causes};
-use evenstock_channels::{ClientError, HttpCallbacks, OrderClient};
-use evenstock_domain::{FeedLimits, OrganizationId};
-use evenstock_runtime::http::{AccessControl, ApiError, CursorKey, RateLimits, require};
+use evenstock_app::{ApiKey, Outgoing, Queue, QueueName, RecentPages, Scope, StoreError, Subscriptions, with_causes};
+use evenstock_channels::{ClientError, HttpCallbacks, HttpWarehouses, OrderClient, SystemLookup, WarehouseClientError};
+use evenstock_domain::{BreakerConfig, FeedLimits, Guard, OrganizationId};
+use evenstock_runtime::http::{AccessControl, ApiError, Caller, CursorKey, RateLimits, require};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
 use futures::future::{BoxFuture, FutureExt};
@@ -25,6 +27,9 @@ use crate::queue::LocalQueues;
 /// The key that every laptop accepts: all scopes, any organization.
 const DEMO_KEY: &str = "demo";
 
+/// Time for one answer of a warehouse.
+const WAREHOUSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 type Polls = evenstock_poller::Polls<DynamoStore, LocalQueues, evenstock_channels::MarketplaceB, SystemClock>;
 
 type Publisher = evenstock_change_publisher::Publisher<DynamoStore, LocalQueues, SystemClock, LogBus>;
@@ -34,6 +39,9 @@ type Endpoints =
     evenstock_callbacks_api::Endpoints<DynamoStore, LocalQueues, HttpCallbacks, KeyringSealer, SystemClock>;
 type Callbacks =
     evenstock_callback_worker::Callbacks<DynamoStore, LocalQueues, HttpCallbacks, KeyringSealer, SystemClock>;
+type WarehouseEvents = evenstock_warehouse_events::WarehouseEvents<DynamoStore, LocalQueues, SystemClock>;
+type WarehouseWorker =
+    evenstock_warehouse_worker::Worker<DynamoStore, LocalQueues, HttpWarehouses<KeyringSealer>, SystemClock>;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
 pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
@@ -59,6 +67,9 @@ pub(crate) struct Functions {
     polls: Arc<Polls>,
     publisher: Arc<Publisher>,
     scheduler: Arc<Scheduler>,
+    warehouse_events: Arc<WarehouseEvents>,
+    warehouse_worker: Arc<WarehouseWorker>,
+    queues: LocalQueues,
     access: AccessControl,
 }
 
@@ -77,6 +88,9 @@ pub(crate) enum WiringError {
     /// The first key could not be stored.
     #[error("the key `demo` cannot be stored")]
     Store(#[from] StoreError),
+    /// The client of warehouses.
+    #[error(transparent)]
+    Warehouses(#[from] WarehouseClientError),
     /// A name that is none.
     #[error("DEFAULT_ORGANIZATION is not a name")]
     Organization,
@@ -111,7 +125,13 @@ impl Functions {
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
 
         let connections = evenstock_webhook::connections(environment)?;
-        let intake = evenstock_webhook::Intake { queue: queues.clone(), connections };
+        let intake = Arc::new(evenstock_webhook::Intake {
+            queue: queues.clone(),
+            connections,
+            store: store.as_ref().clone(),
+            sealer: environment.keyring_sealer()?,
+        });
+        let deep = evenstock_webhook::load_shed_queue_max(environment)?;
         let cursors = CursorKey::new(environment.required("EVENT_ID_KEY")?);
         let inventory = evenstock_inventory_api::Inventory {
             store: Arc::clone(&store),
@@ -119,6 +139,8 @@ impl Functions {
             ids: ids.clone(),
             cursors,
         };
+        // One process stands in for all functions, and so do its counters.
+        evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
         let accounts = evenstock_mock_marketplace::Accounts::from_environment(environment)?;
         let mock = evenstock_mock_marketplace::Mock { accounts, clock: SystemClock };
         let replication = evenstock_replication_api::Replication {
@@ -134,12 +156,19 @@ impl Functions {
             store: Arc::clone(&store),
             queue: queues.clone(),
             polled: marketplace.as_ref().map(|(_, plan)| plan.organization.clone()),
+            settings: evenstock_sync_api::Settings::from_environment(environment)?,
+            cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
         };
+        let warehouse_routes = warehouse_routes(environment, &store, queues, &access)?;
         let store = store.as_ref().clone();
+        let (warehouse_events, warehouse_worker) = warehouse_workers(environment, &store, queues)?;
         Ok(Self {
-            webhook: evenstock_webhook::routes(Arc::new(intake)),
+            warehouse_events: Arc::new(warehouse_events),
+            warehouse_worker: Arc::new(warehouse_worker),
+            queues: queues.clone(),
+            webhook: evenstock_webhook::shedding(evenstock_webhook::routes(Arc::clone(&intake)), &intake, deep),
             inventory_api: evenstock_inventory_api::routes(Arc::new(inventory), &access),
-            sync_api: evenstock_sync_api::routes(Arc::new(operations), &access),
+            sync_api: evenstock_sync_api::routes(Arc::new(operations), &access).merge(warehouse_routes),
             mock_marketplace: evenstock_mock_marketplace::routes(Arc::new(mock)),
             orders_api,
             order_worker: Arc::new(order_worker),
@@ -195,6 +224,26 @@ impl Functions {
         require(routes, &self.access, Scope::Admin)
     }
 
+    /// The dead letters, for this machine alone.
+    pub(crate) fn dead_letters(&self, queues: &LocalQueues) -> Router {
+        require(crate::dead_letters::routes(queues.clone()), &self.access, Scope::Admin)
+    }
+
+    /// Messages from outside, for this machine alone: `POST /local/queues/warehouse-events`, one a line, with a key that
+    /// may administer.
+    pub(crate) fn produce(&self) -> Router {
+        let queues = self.queues.clone();
+        let send = async move |Extension(caller): Extension<Caller>, body: String| {
+            let lines = body.lines().filter(|line| !line.trim().is_empty());
+            let messages: Vec<_> =
+                lines.map(|line| Outgoing::now(line.to_owned(), caller.organization.clone())).collect();
+            let queued = messages.len();
+            Queue::send(&queues, QueueName::WarehouseEvents, messages).await?;
+            Ok::<_, ApiError>(Json(json!({ "queued": queued })))
+        };
+        require(Router::new().route("/local/queues/warehouse-events", post(send)), &self.access, Scope::Admin)
+    }
+
     /// A function that is given batches of a queue.
     pub(crate) fn batches(&self, function: &str) -> Result<BatchHandler, WiringError> {
         match function {
@@ -213,6 +262,14 @@ impl Functions {
             "CallbackWorkerFunction" => {
                 let callbacks = Arc::clone(&self.callbacks);
                 Ok(Arc::new(move |event| handle_callbacks(Arc::clone(&callbacks), event).boxed()))
+            }
+            "WarehouseEventsFunction" => {
+                let function = Arc::clone(&self.warehouse_events);
+                Ok(Arc::new(move |event| handle_warehouse_events(Arc::clone(&function), event).boxed()))
+            }
+            "WarehouseWorkerFunction" => {
+                let worker = Arc::clone(&self.warehouse_worker);
+                Ok(Arc::new(move |event| handle_warehouse_sync(Arc::clone(&worker), event).boxed()))
             }
             _ => Err(unserved(function, "SQS")),
         }
@@ -286,7 +343,9 @@ fn wire_orders(
     access: &AccessControl,
 ) -> Result<(Router, OrderWorker), WiringError> {
     let base_url = environment.optional("MARKETPLACE_BASE_URL");
-    let marketplace = OrderClient::new(base_url, environment.marketplace_credentials()?, OrderClient::TIMEOUT)?;
+    let guard = Guard { allow_private: environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)? };
+    let credentials = environment.marketplace_credentials()?;
+    let marketplace = OrderClient::new(base_url, credentials, guard, OrderClient::TIMEOUT)?;
     let (checked, policy) = (marketplace.clone(), environment.order_policy()?);
     let orders = evenstock_orders_api::Orders {
         store: Arc::clone(store),
@@ -327,8 +386,69 @@ async fn handle_stock(
     Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 
+/// The endpoints of warehouses. This machine's own addresses are allowed: its warehouses run there too.
+fn warehouse_routes(
+    environment: &Environment,
+    store: &Arc<DynamoStore>,
+    queues: &LocalQueues,
+    access: &AccessControl,
+) -> Result<Router, WiringError> {
+    let warehouses = evenstock_sync_api::Warehouses {
+        store: Arc::clone(store),
+        queue: queues.clone(),
+        sealer: environment.keyring_sealer()?,
+        clock: SystemClock,
+        ids: environment.event_id_key()?,
+        cursors: CursorKey::new(environment.required("EVENT_ID_KEY")?),
+        guard: Guard { allow_private: true },
+        default_endpoint: environment.optional("WAREHOUSE_API_ENDPOINT").map(str::to_owned),
+    };
+    Ok(evenstock_sync_api::warehouse_routes(Arc::new(warehouses), access))
+}
+
+fn warehouse_workers(
+    environment: &Environment,
+    store: &DynamoStore,
+    queues: &LocalQueues,
+) -> Result<(WarehouseEvents, WarehouseWorker), WiringError> {
+    let guard = Guard { allow_private: true };
+    let ids = environment.event_id_key()?;
+    let breaker = BreakerConfig {
+        threshold: environment.parsed("BREAKER_THRESHOLD", "a whole number", 3)?,
+        cooldown_ms: i64::from(environment.parsed::<u32>("BREAKER_COOLDOWN_MS", "milliseconds", 900_000)?),
+        probe_ms: 120_000,
+    };
+    let worker = WarehouseWorker {
+        store: store.clone(),
+        queue: queues.clone(),
+        feed: HttpWarehouses::new(guard, SystemLookup, WAREHOUSE_TIMEOUT, environment.keyring_sealer()?)?,
+        clock: SystemClock,
+        ids: ids.clone(),
+        breaker,
+    };
+    let events = WarehouseEvents { store: store.clone(), queue: queues.clone(), clock: SystemClock, ids };
+    Ok((events, worker))
+}
+
+/// The names of the messages that an answer says have failed.
+fn failures(answer: &Value) -> Vec<String> {
+    let failures = answer.get("batchItemFailures").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let id = |failure: &Value| failure.get("itemIdentifier").and_then(Value::as_str).map(str::to_owned);
+    failures.iter().filter_map(id).collect()
+}
+
+async fn handle_warehouse_events(function: Arc<WarehouseEvents>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let handled = evenstock_warehouse_events::handle(&function, json!(event)).await;
+    handled.map(|answer| failures(&answer)).map_err(|error| with_causes(&error))
+}
+
 async fn handle_stores(worker: Arc<OrderWorker>, event: SqsEvent) -> Result<Vec<String>, String> {
     let response = evenstock_order_worker::handle(&worker, event).await.map_err(|error| with_causes(&error))?;
+    Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
+}
+
+async fn handle_warehouse_sync(worker: Arc<WarehouseWorker>, event: SqsEvent) -> Result<Vec<String>, String> {
+    let response = evenstock_warehouse_worker::handle(&worker, event).await.map_err(|error| with_causes(&error))?;
     Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
 }
 

@@ -7,6 +7,7 @@
 mod bus;
 mod cli;
 mod commands;
+mod dead_letters;
 pub mod dynamo;
 pub mod filter;
 mod functions;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
+use evenstock_runtime::take_reason;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -63,13 +64,16 @@ async fn invoke(
     batch: Vec<Received>,
     handler: &BatchHandler,
 ) -> Result<(), LocalQueueError> {
+    let mut whole = None;
     let failed = match serde_json::from_value::<SqsEvent>(event_of(&batch)) {
         Ok(event) => handler(event).await.unwrap_or_else(|reason| {
             warn!(queue, reason, "a whole batch of {queue} failed and comes again");
+            whole = Some(reason);
             batch.iter().map(|message| message.message_id.clone()).collect()
         }),
         Err(reason) => {
             error!(queue, %reason, "a batch of {queue} cannot be made into an event");
+            whole = Some(reason.to_string());
             batch.iter().map(|message| message.message_id.clone()).collect()
         }
     };
@@ -77,6 +81,9 @@ async fn invoke(
     queues.delete(queue, done.into_iter().map(|message| message.receipt_handle).collect()).await?;
     for message in again {
         let delay = RETRY_FIRST_MS.saturating_mul(1 << message.receive_count.min(6)).min(RETRY_LAST_MS);
+        let reason = take_reason(&message.message_id).or_else(|| whole.clone());
+        let reason = reason.unwrap_or_else(|| "its function did not say; the log does".to_owned());
+        queues.note_failure(queue, message.receipt_handle.clone(), reason).await?;
         queues.release(queue, vec![message.receipt_handle], delay).await?;
     }
     Ok(())

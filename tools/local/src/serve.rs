@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use evenstock_app::Clock;
 use evenstock_runtime::http::{RequestId, shell};
-use evenstock_runtime::{Environment, SystemClock};
+use evenstock_runtime::{Environment, SystemClock, keep_reasons};
 use futures::future::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -84,6 +84,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         ("MARKETPLACE_A_SECRET", "secret".to_owned()),
         ("MARKETPLACE_B_API_KEY", "test-key".to_owned()),
         ("EVENT_ID_KEY", event_id_key),
+        ("SCHEDULE_STEP_SECONDS", "1".to_owned()),
         ("SEAL_KEYS", seal_keys),
         // The mock is one of the functions here.
         ("MARKETPLACE_BASE_URL", format!("http://127.0.0.1:{port}")),
@@ -95,6 +96,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let now_ms = || SystemClock.now().as_millis();
     let queues = LocalQueues::open(file("queues.sqlite").as_deref(), template.queues.clone(), now_ms)?;
     queues.release_abandoned().await?;
+    keep_reasons();
     let functions = Functions::wire(&environment, dynamo.endpoint(), &template.table.name, &queues).await?;
 
     let (stopping, stop) = watch::channel(false);
@@ -195,7 +197,7 @@ fn start_triggers(
             }
         }
     }
-    Ok(routes.merge(functions.schedules(ticks)))
+    Ok(routes.merge(functions.schedules(ticks)).merge(functions.dead_letters(queues)).merge(functions.produce()))
 }
 
 /// A function that sees the request as it came, without what our own routing found in its path.
@@ -260,7 +262,8 @@ fn tick_seconds(function: &str, template: u64, environment: &Environment) -> u64
     let name = match function {
         "SchedulerFunction" if environment.optional(SYNC_INTERVAL).is_some() => SYNC_INTERVAL,
         "SchedulerFunction" => "SWEEP_INTERVAL_SECONDS",
-        "PollerFunction" => "POLL_INTERVAL_SECONDS",
+        // It looks each second whether it is time, because its interval can be changed while it runs.
+        "PollerFunction" => return 1,
         _ => return template,
     };
     let interval = environment.parsed(name, "seconds", template).unwrap_or(template);

@@ -95,6 +95,20 @@ async fn store_that_fails_in_the_middle_of_a_wait_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn store_that_fails_for_a_moment_does_not_end_a_wait() {
+    let mut calls = 0;
+    let function = Function::with_faults(move |_| {
+        calls += 1;
+        if calls == 1 || (4..9).contains(&calls) { Fault::UnknownNotDone } else { Fault::None }
+    });
+    let (reply, ()) = tokio::join!(function.get(WAIT), async {
+        sleep(Duration::from_secs(10)).await;
+        function.changed("a", "main", 1).await;
+    });
+    assert_eq!(seqs(&reply), [1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn caller_who_hangs_up_leaves_nothing_behind() {
     let function = Arc::new(Function::new());
     let asking = {

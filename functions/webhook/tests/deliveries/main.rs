@@ -7,6 +7,7 @@
 
 mod answers;
 mod bodies;
+mod registered;
 mod signatures;
 
 use std::sync::{Arc, LazyLock};
@@ -14,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
-use evenstock_app::testing::MemoryQueue;
+use evenstock_app::testing::{MemoryQueue, MemorySealer, MemoryStore};
 use evenstock_app::{QueueName, StockChange};
 use evenstock_runtime::Environment;
 use evenstock_runtime::testing::{Contract, Reply};
@@ -33,7 +34,7 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()))
 
 /// The function with a queue in memory.
 struct Function {
-    intake: Arc<Intake<MemoryQueue>>,
+    intake: Arc<Intake<MemoryQueue, MemoryStore, MemorySealer>>,
     router: Router,
 }
 
@@ -46,7 +47,8 @@ impl Function {
     fn with_secrets(secrets: &str) -> Self {
         let environment: Environment = [("MARKETPLACE_A_SECRET", secrets)].into_iter().collect();
         let queue = MemoryQueue::default();
-        let intake = Arc::new(Intake { queue, connections: connections(&environment).unwrap() });
+        let (store, sealer) = (MemoryStore::default(), MemorySealer::default());
+        let intake = Arc::new(Intake { queue, connections: connections(&environment).unwrap(), store, sealer });
         Self { router: router(Arc::clone(&intake)), intake }
     }
 

@@ -179,6 +179,8 @@ where
     C: Clock,
 {
     let OrderDeps { store, clock, policy, .. } = deps;
+    // Before the claim: a token that cannot be opened now must not keep others off, nor count as a call.
+    let account = of.store.account(deps.sealer).await?;
     let place = (&of.store.id, id);
     let claimed = step_receipt(store, clock, place, Some(known), |current, now| {
         let fresh = current.is_none().then(|| begin(&of.store, id, deps));
@@ -194,7 +196,6 @@ where
         Moved::Left(true) => None,
         Moved::Left(false) => return Ok(None),
     };
-    let account = of.store.account(deps.sealer).await?;
     let result = ask(deps, &of.store, &account, id, token).await?;
     keep(deps, &of.store, id, claimed, token, &result).await.map_err(OrderError::from)
 }

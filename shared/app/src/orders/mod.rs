@@ -24,7 +24,7 @@ pub use port::{
     DueReceipt, DueReceipts, DueStore, DueStores, MarketplaceStores, ReceiptPage, ReceiptStore, ReceiptWrite,
     StoreClaim, StoreWrite, StoredReceipt, StoredStore,
 };
-pub use register::{RegisterStore, Registered, register_store, store_of_token};
+pub use register::{RegisterStore, Registered, register_store, registered_before, store_of_token};
 pub use row::order_row;
 pub use status::{SyncReport, sync_report};
 pub use store::{MarketplaceStore, StockSignal, StoreSettings, sync_token_hash};

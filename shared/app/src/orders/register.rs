@@ -73,6 +73,39 @@ where
     K: Sealer,
     C: Clock,
 {
+    let registered = claimed(store, sealer, clock, asked).await?;
+    write_settings(store, sealer, clock, asked, &registered.store).await?;
+    let hash = sync_token_hash(registered.sync_token.expose());
+    again(clock, || store.point_token(&hash, &registered.store)).await?;
+    Ok(registered)
+}
+
+/// What a registration that was done came to, for its repetition: the names, and nothing is written. What was changed
+/// since stays.
+///
+/// # Errors
+/// [`OrderError`] when the store or the sealer fails; the caller may ask again.
+pub async fn registered_before<S, K, C>(
+    store: &S,
+    sealer: &K,
+    clock: &C,
+    asked: &RegisterStore,
+) -> Result<Registered, OrderError>
+where
+    S: MarketplaceStores,
+    K: Sealer,
+    C: Clock,
+{
+    claimed(store, sealer, clock, asked).await
+}
+
+/// The names of the triple: the new ones if it has none.
+async fn claimed<S, K, C>(store: &S, sealer: &K, clock: &C, asked: &RegisterStore) -> Result<Registered, OrderError>
+where
+    S: MarketplaceStores,
+    K: Sealer,
+    C: Clock,
+{
     let token_context = |id: &StoreId| context(&asked.organization, id, "sync-token");
     let claim = StoreClaim {
         organization: asked.organization.clone(),
@@ -83,9 +116,6 @@ where
     };
     let claim = again(clock, || store.claim_store(&claim)).await?;
     let sync_token = sealer.open(&token_context(&claim.store), &claim.sync_token).await?;
-    write_settings(store, sealer, clock, asked, &claim.store).await?;
-    let hash = sync_token_hash(sync_token.expose());
-    again(clock, || store.point_token(&hash, &claim.store)).await?;
     Ok(Registered { store: claim.store, sync_token })
 }
 
@@ -172,6 +202,7 @@ async fn merged<K: Sealer, C: Clock>(
     before: Option<MarketplaceStore>,
 ) -> Result<MarketplaceStore, OrderError> {
     let bound = |purpose| context(&asked.organization, id, purpose);
+    let usual_signal = || StockSignal::usual(&asked.marketplace);
     let usual_location = || LocationId::parse(LOCATION_DEFAULT).map_err(|error| StoreError::Refused(Box::new(error)));
     let access_token = sealer.seal(&bound("access-token"), asked.access_token.expose()).await?;
     let webhook_secret = match &asked.webhook_secret {
@@ -187,7 +218,7 @@ async fn merged<K: Sealer, C: Clock>(
     let settings = StoreSettings {
         name: asked.name.clone(),
         currency: asked.currency.clone(),
-        stock_signal: asked.stock_signal.or_else(|| known.map(|known| known.stock_signal)).unwrap_or_default(),
+        stock_signal: asked.stock_signal.or_else(|| known.map(|known| known.stock_signal)).unwrap_or_else(usual_signal),
         default_location: location.map_or_else(usual_location, Ok)?,
         base_url: asked.base_url.clone().or_else(|| known.and_then(|known| known.base_url.clone())),
         access_token,

@@ -3,6 +3,8 @@
 //! A job takes the store's lease, so that two jobs do not do the same work; what keeps each receipt right is its own
 //! claim. A job that is killed leaves its receipts claimed until the claims lapse, and the store watched.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use evenstock_domain::{
     CallResult, Claimed, ReceiptError, ReceiptId, ReceiptState, RunEnd, StoreId, StoreSync, SyncCounters, SyncRun,
     Timestamp,
@@ -50,8 +52,20 @@ pub enum SyncOutcome {
 enum Asked {
     Answered(ReceiptState, Option<ReceiptError>),
     NotMade(Timestamp),
-    /// Somebody else has it, it is due no more, or there is no time left for it.
+    /// There is no time left for it, or the page is to end.
+    Postponed,
+    /// Somebody else has it, or it is due no more.
     Skipped,
+}
+
+/// What came of a page of receipts.
+#[derive(Default)]
+struct Page {
+    counters: SyncCounters,
+    /// Until when the marketplace is better not asked any more.
+    stopped: Option<Timestamp>,
+    /// Whether some were not begun.
+    postponed: bool,
 }
 
 /// Works on a store. `owner` names the message that asks for it, the same for each of its deliveries; `call` names this
@@ -165,13 +179,13 @@ where
                     return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
                 }
             };
-            let (counters, stopped) = self.ask_all(&known, &account, &page.due).await?;
-            under_way.counters = under_way.counters.plus(counters);
-            if let Some(until) = stopped {
+            let asked = self.ask_all(&known, &account, &page.due).await?;
+            under_way.counters = under_way.counters.plus(asked.counters);
+            if let Some(until) = asked.stopped {
                 return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
             }
             after = Some(last);
-            if page.more && self.is_over() {
+            if (page.more || asked.postponed) && self.is_over() {
                 return Ok(Some(End::Slice(under_way, known.organization.clone())));
             }
             run = Some(under_way);
@@ -226,47 +240,48 @@ where
         })
     }
 
-    /// Asks about every receipt of a page; until when the marketplace is better not asked any more, if so.
+    /// Asks about every receipt of a page. When the marketplace or our own store makes it stop, what was begun is waited
+    /// for all the same: an answer on its way is worth having, and its claim would keep others off until it lapsed.
     async fn ask_all(
         &self,
         of: &MarketplaceStore,
         account: &MarketplaceAccount,
         due: &[DueReceipt],
-    ) -> Result<(SyncCounters, Option<Timestamp>), OrderError> {
+    ) -> Result<Page, OrderError> {
+        let ending = AtomicBool::new(false);
         let mut work = Vec::with_capacity(due.len());
         for DueReceipt { id, .. } in due {
-            work.push(self.ask_one(of, account, id));
+            work.push(self.ask_one(of, account, id, &ending));
         }
         let mut asked = futures::stream::iter(work).buffer_unordered(AT_ONCE);
-        let (mut counters, mut stopped) = (SyncCounters::default(), None);
+        let (mut page, mut broken) = (Page::default(), None);
         while let Some(asked) = asked.next().await {
             match asked {
                 Ok(Asked::Answered(state, failure)) => {
-                    counters = counters.plus(counted(state));
+                    page.counters = page.counters.plus(counted(state));
                     if failure == Some(ReceiptError::MarketplaceAuth) {
                         // The next receipt would hear the same.
                         let later = self.deps.clock.now().plus_millis(self.deps.policy.retry.base_ms);
-                        stopped = stopped.max(Some(later));
+                        page.stopped = page.stopped.max(Some(later));
                     }
                 }
-                Ok(Asked::NotMade(until)) => stopped = stopped.max(Some(until)),
+                Ok(Asked::NotMade(until)) => page.stopped = page.stopped.max(Some(until)),
+                Ok(Asked::Postponed) => page.postponed = true,
                 Ok(Asked::Skipped) => {}
-                Err(failure) if failure.is_passing() => return Err(failure.into()),
+                Err(failure) if failure.is_passing() => broken = broken.or(Some(failure)),
                 // One unreadable receipt must not hold up the others. It stays due, so this line comes again.
                 Err(failure) => {
                     error!(store.id = %of.id, error = with_causes(&failure), "a receipt of {} is skipped", of.id);
                 }
             }
-            if stopped.is_some() {
-                break;
-            }
+            ending.store(page.stopped.is_some() || broken.is_some(), Ordering::Relaxed);
         }
-        let SyncCounters { processed, success, failed, rate_limited } = counters;
+        let SyncCounters { processed, success, failed, rate_limited } = page.counters;
         info!(
             storeId = %of.id, processedCount = processed, successCount = success, failedCount = failed,
             rateLimitedCount = rate_limited, "sync_store_batch"
         );
-        Ok((counters, stopped))
+        broken.map_or(Ok(page), |failure| Err(failure.into()))
     }
 
     async fn ask_one(
@@ -274,10 +289,11 @@ where
         of: &MarketplaceStore,
         account: &MarketplaceAccount,
         id: &ReceiptId,
+        ending: &AtomicBool,
     ) -> Result<Asked, StoreError> {
         let OrderDeps { store, clock, policy, .. } = self.deps;
-        if self.is_over() {
-            return Ok(Asked::Skipped);
+        if self.is_over() || ending.load(Ordering::Relaxed) {
+            return Ok(Asked::Postponed);
         }
         // No other call claims under this name.
         let token = format!("{}/{id}", self.call);

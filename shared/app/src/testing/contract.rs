@@ -102,7 +102,7 @@ pub(super) fn ids() -> EventIdKey {
     EventIdKey::new(*b"0123456789abcdef")
 }
 
-fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
+pub(super) fn event(name: &str, millis: i64, body: EventBody) -> StockEvent {
     StockEvent { id: ids().event_id(name), time: at(millis), source: Source::api(), actor: ActorCode(7), body }
 }
 
@@ -162,6 +162,7 @@ pub async fn level_reads_back_whole<S: StockStore>(store: &S) {
         available: -5,
         reserved: 3,
         observed: Some(Watermark { time: at(2), sequence: 77, source: shop.clone(), id: EventId([0; 8]) }),
+        counted: Some(Shadow { quantity: 7, time: at(4), sequence: 2, id: EventId([4; 8]) }),
         shadows: [(shop.clone(), shadow)].into(),
         spilled_through: at(1),
         sources: vec![Source::api(), shop],

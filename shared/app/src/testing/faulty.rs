@@ -34,7 +34,7 @@ pub enum Fault {
 
 /// Wraps a store; `plan` names each call's fate.
 pub struct FaultyStore<S> {
-    inner: S,
+    pub(super) inner: S,
     plan: Mutex<Box<dyn FnMut(&'static str) -> Fault + Send>>,
 }
 

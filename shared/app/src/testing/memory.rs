@@ -9,9 +9,10 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, DuePage, DueReservation, IdempotencyStore,
-    KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStore, ReservationStore,
-    ReservationWrite, StockStore, StoreError, StoreProbe, Stored, StoredReservation,
+    ApiKey, Appended, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
+    IdempotencyStore, KeyStore, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
+    PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored,
+    StoredReservation, Warehouse,
 };
 
 #[derive(Debug, Default)]
@@ -36,6 +37,9 @@ pub(super) struct State {
     keys: BTreeMap<[u8; 32], ApiKey>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
+    pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
+    pub(super) conflicts: BTreeMap<(OrganizationId, String), Conflict>,
+    pub(super) jobs: super::memory_jobs::JobState,
     pub(super) orders: super::memory_orders::Orders,
     callbacks: super::callback_memory::CallbackState,
     pub(super) feeds: BTreeMap<OrganizationId, super::memory_feed::Feed>,
@@ -342,6 +346,18 @@ impl PollStore for MemoryStore {
         let poll = state.polls.entry(source.clone()).or_default();
         poll.not_before = poll.not_before.max(until);
         Ok(())
+    }
+}
+
+impl PollStatusStore for MemoryStore {
+    async fn poll_status(&self, source: &Source) -> Result<PollStatus, StoreError> {
+        let known = |time: Timestamp| (time > Timestamp::EPOCH).then_some(time);
+        Ok(self.state().polls.get(source).map_or_else(PollStatus::default, |poll| PollStatus {
+            runs: poll.runs,
+            cursor: poll.cursor,
+            due: known(poll.due),
+            not_before: known(poll.not_before),
+        }))
     }
 }
 

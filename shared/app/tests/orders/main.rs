@@ -10,6 +10,8 @@
 )]
 
 mod answers;
+mod cost;
 mod model;
+mod races;
 mod rig;
 mod worker;

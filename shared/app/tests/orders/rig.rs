@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use evenstock_app::testing::contract::{policy, registered};
-use evenstock_app::testing::{FixedClock, MemoryQueue, MemorySealer, MemoryStore, ScriptedMarketplace};
+use evenstock_app::testing::{
+    Fault, FaultyStore, FixedClock, MemoryQueue, MemorySealer, MemoryStore, ScriptedMarketplace,
+};
 use evenstock_app::{
     Amount, Imported, MarketplaceAccount, MarketplaceError, OrderDeps, OrderMarketplace, ReceiptStore, StockStore,
     StoredStore, SyncLimits, ValidatedLine, ValidatedOrder, Validation, apply_group, import_order,
@@ -49,6 +51,21 @@ impl<S, M> Rig<S, M> {
     pub(crate) fn deps(&self) -> OrderDeps<'_, S, M, MemorySealer, FixedClock> {
         let Self { store, marketplace, sealer, clock, .. } = self;
         OrderDeps { store, marketplace, sealer, clock, policy: policy() }
+    }
+}
+
+impl<M> Rig<MemoryStore, M> {
+    /// Gives others a turn before and after each call of the store, so that a process can be stopped at each.
+    pub(crate) fn yielding(self) -> Rig<FaultyStore<MemoryStore>, M> {
+        let Self { store, marketplace, sealer, clock, queue, of } = self;
+        Rig { store: FaultyStore::new(store, |_| Fault::None), marketplace, sealer, clock, queue, of }
+    }
+}
+
+impl<M> Rig<FaultyStore<MemoryStore>, M> {
+    pub(crate) fn at_rest(self) -> Rig<MemoryStore, M> {
+        let Self { store, marketplace, sealer, clock, queue, of } = self;
+        Rig { store: store.into_inner(), marketplace, sealer, clock, queue, of }
     }
 }
 

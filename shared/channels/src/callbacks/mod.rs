@@ -10,6 +10,7 @@ mod target;
 mod tests;
 
 pub use client::{HttpCallbacks, SenderError, callbacks_sender};
+pub(crate) use resolver::GuardedResolver;
 pub use resolver::{Lookup, SystemLookup};
 pub use signature::{InvalidCallback, InvalidSigningKey, ReceivedHeaders, SigningKey, TOLERANCE_SECONDS};
 pub use target::Target;

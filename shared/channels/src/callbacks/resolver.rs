@@ -32,7 +32,7 @@ impl Lookup for SystemLookup {
 
 /// A resolver that refuses a name as soon as one of its addresses is not to be called.
 #[derive(Clone)]
-pub(super) struct GuardedResolver {
+pub(crate) struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     guard: Guard,
 }
@@ -49,7 +49,7 @@ pub(super) enum ResolveError {
 }
 
 impl GuardedResolver {
-    pub(super) fn new(lookup: Arc<dyn Lookup>, guard: Guard) -> Self {
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, guard: Guard) -> Self {
         Self { lookup, guard }
     }
 

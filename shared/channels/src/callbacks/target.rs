@@ -48,7 +48,7 @@ impl Target {
     }
 
     /// The URL as it is called.
-    pub(super) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.0
     }
 

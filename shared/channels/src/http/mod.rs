@@ -4,10 +4,15 @@
 mod retry_after;
 
 use core::time::Duration;
+use std::sync::Arc;
 
-use reqwest::{Client, Response, Url, redirect};
+use evenstock_app::InvalidTarget;
+use evenstock_domain::Guard;
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 
 pub(crate) use retry_after::retry_after_seconds;
+
+use crate::callbacks::{GuardedResolver, Lookup};
 
 /// The longest time to wait for a connection; a host that does not answer at all should not cost the whole timeout.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(3);
@@ -29,6 +34,9 @@ pub enum InvalidBaseUrl {
     /// It carries a query or a fragment.
     #[error("must not contain a query or a fragment")]
     Query,
+    /// It is no address that may be called for somebody else.
+    #[error(transparent)]
+    Target(InvalidTarget),
 }
 
 /// Why there is no client.
@@ -52,6 +60,16 @@ pub(crate) enum BodyError {
 
 /// A client that gives every call `timeout`, from connecting to the answer's last byte.
 pub(crate) fn client(timeout: Duration) -> Result<Client, ClientError> {
+    builder(timeout).build().map_err(ClientError::Start)
+}
+
+/// A client for addresses that somebody else names: it connects to what the guard lets through, and nowhere else.
+pub(crate) fn guarded_client(timeout: Duration, guard: Guard, lookup: impl Lookup) -> Result<Client, ClientError> {
+    let resolver = GuardedResolver::new(Arc::new(lookup), guard);
+    builder(timeout).dns_resolver(resolver).build().map_err(ClientError::Start)
+}
+
+fn builder(timeout: Duration) -> ClientBuilder {
     Client::builder()
         .user_agent(USER_AGENT)
         .timeout(timeout)
@@ -60,8 +78,6 @@ pub(crate) fn client(timeout: Duration) -> Result<Client, ClientError> {
         .redirect(redirect::Policy::none())
         // Proxies would come from the environment, behind the configuration's back.
         .no_proxy()
-        .build()
-        .map_err(ClientError::Start)
 }
 
 /// The address of `path` under a base URL.

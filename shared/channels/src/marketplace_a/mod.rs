@@ -1,7 +1,7 @@
 //! Marketplace A pushes the available stock of one product at a time, signed. It is an authority on what it states.
 
 mod payload;
-mod signature;
+pub(crate) mod signature;
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@ use sha2::Sha256;
 use crate::{InvalidSignature, Secret};
 
 /// Proves the body under any of the secrets; more than one is active while a secret is rotated.
-pub(super) fn verify(body: &[u8], signature: Option<&[u8]>, secrets: &[Secret]) -> Result<(), InvalidSignature> {
+pub(crate) fn verify(body: &[u8], signature: Option<&[u8]>, secrets: &[Secret]) -> Result<(), InvalidSignature> {
     let mut stated = [0; 32];
     hex::decode_to_slice(signature.ok_or(InvalidSignature)?, &mut stated).map_err(|_| InvalidSignature)?;
     if secrets.iter().any(|secret| proves(secret, body, &stated)) { Ok(()) } else { Err(InvalidSignature) }

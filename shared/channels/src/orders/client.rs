@@ -5,11 +5,13 @@
 use core::time::Duration;
 
 use evenstock_app::{MarketplaceAccount, MarketplaceError, OrderMarketplace, SecretText, Validation};
+use evenstock_domain::Guard;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::json;
 
 use super::payload;
+use crate::callbacks::{Lookup, SystemLookup, Target};
 use crate::http::{self, BodyError, ClientError, InvalidBaseUrl, endpoint, retry_after_seconds};
 use crate::{ApiSecret, InvalidSecret};
 
@@ -19,11 +21,13 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The marketplaces of registered stores.
 #[derive(Debug, Clone)]
 pub struct OrderClient {
-    client: Client,
+    /// Asks where the deployment says.
+    trusted: Client,
+    /// Asks where an account says, if that is a place of the public internet.
+    guarded: Client,
+    guard: Guard,
     base_url: Option<String>,
     credentials: Vec<(String, ApiSecret)>,
-    /// Whether a store may name an address without TLS.
-    plain_http: bool,
 }
 
 impl OrderClient {
@@ -34,40 +38,60 @@ impl OrderClient {
     /// `credentials` (a marketplace with `user:password` each) instead of a token, unless the token itself is of that
     /// form. To be made once a process, so that connections are reused.
     ///
-    /// An account may name an `http` address only when `base_url` is one: that is a laptop.
+    /// An account's own address is anybody's text. It must have TLS and lie in the public internet, also once its name is
+    /// resolved; only a `guard` that allows private addresses, on a laptop, lets it be plain and near.
     ///
     /// # Errors
     /// [`ClientError::BaseUrl`] for a base URL that cannot be one; [`ClientError::Start`] when TLS cannot start.
     pub fn new<'a>(
         base_url: Option<&str>,
         credentials: impl IntoIterator<Item = (&'a str, SecretText)>,
+        guard: Guard,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let plain_http = match base_url {
-            Some(base_url) => endpoint(base_url, &[])?.scheme() == "http",
-            None => false,
-        };
+        Self::resolving(base_url, credentials, (guard, SystemLookup), timeout)
+    }
+
+    pub(super) fn resolving<'a>(
+        base_url: Option<&str>,
+        credentials: impl IntoIterator<Item = (&'a str, SecretText)>,
+        (guard, lookup): (Guard, impl Lookup),
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        base_url.map(|base_url| endpoint(base_url, &[])).transpose()?;
         let credentials = credentials.into_iter();
         let credentials = credentials.map(|(name, basic)| (name.to_owned(), ApiSecret::basic(basic.expose())));
         Ok(Self {
-            client: http::client(timeout)?,
+            trusted: http::client(timeout)?,
+            guarded: http::guarded_client(timeout, guard, lookup)?,
+            guard,
             base_url: base_url.map(str::to_owned),
             credentials: credentials.collect(),
-            plain_http,
         })
     }
 
-    /// Checks the address that an account wants to name.
+    /// Checks the address that an account wants to name, as far as its text tells. What its name leads to is checked by
+    /// each call.
     ///
     /// # Errors
-    /// [`InvalidBaseUrl`] when it is none, or has no TLS although it must.
+    /// [`InvalidBaseUrl`] when it is none, has no TLS although it must, or may not be called.
     pub fn check_base_url(&self, base_url: &str) -> Result<(), InvalidBaseUrl> {
-        self.endpoint(base_url, "").map(|_| ())
+        let url = endpoint(base_url, &[])?;
+        if url.scheme() != "https" && !self.guard.allow_private {
+            return Err(InvalidBaseUrl::NotHttps);
+        }
+        Target::parse(base_url, self.guard).map(|_| ()).map_err(InvalidBaseUrl::Target)
     }
 
-    fn endpoint(&self, base_url: &str, marketplace: &str) -> Result<Url, InvalidBaseUrl> {
-        let url = endpoint(base_url, &["mock", marketplace, "validate"])?;
-        if url.scheme() == "https" || self.plain_http { Ok(url) } else { Err(InvalidBaseUrl::NotHttps) }
+    /// Where an account's marketplace is asked, and with which client.
+    fn place(&self, account: &MarketplaceAccount) -> Result<(&Client, Url), MarketplaceError> {
+        let (client, base_url) = match (&account.base_url, &self.base_url) {
+            (Some(own), _) => (&self.guarded, self.check_base_url(own).map(|()| own)),
+            (None, Some(ours)) => (&self.trusted, Ok(ours)),
+            (None, None) => return Err(unavailable("no address of it is known")),
+        };
+        let url = base_url.and_then(|base_url| endpoint(base_url, &["mock", &account.marketplace, "validate"]));
+        Ok((client, url.map_err(|error| unavailable(&format!("its address {error}")))?))
     }
 
     /// A token `user:password` is for Basic authentication, any other one is a bearer token.
@@ -86,14 +110,11 @@ impl OrderClient {
 
 impl OrderMarketplace for OrderClient {
     async fn validate(&self, account: &MarketplaceAccount, receipt: &str) -> Result<Validation, MarketplaceError> {
-        let base_url = account.base_url.as_deref().or(self.base_url.as_deref());
-        let base_url = base_url.ok_or_else(|| unavailable("no address of it is known"))?;
-        let url = self.endpoint(base_url, &account.marketplace);
-        let url = url.map_err(|error| unavailable(&format!("its address {error}")))?;
+        let (client, url) = self.place(account)?;
         // A token that cannot even be shown is one that the marketplace would not take.
         let authorization = self.authorization(account).map_err(|_| MarketplaceError::Unauthorized)?;
         let question = json!({ "receipt": receipt, "currency": account.currency });
-        let request = self.client.post(url).header(ACCEPT, "application/json").json(&question);
+        let request = client.post(url).header(ACCEPT, "application/json").json(&question);
         let response = request.header(AUTHORIZATION, authorization.header()).send().await;
         let response = response.map_err(|error| unavailable(http::broken(&error)))?;
         refusal(&response)?;

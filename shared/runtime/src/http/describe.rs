@@ -192,6 +192,16 @@ impl Endpoint {
         self.with_body(schema)
     }
 
+    /// Reads this body, if there is one.
+    #[must_use]
+    pub fn optional_body<T: ToSchema>(mut self) -> Self {
+        let schema = self.schema::<T>();
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::False));
+        self.operation = self.operation.request_body(Some(body.build()));
+        self.refuses(&[400, 413])
+    }
+
     /// Reads one of these bodies.
     #[must_use]
     pub fn body_of<T: ToSchema, U: ToSchema>(mut self) -> Self {

@@ -131,6 +131,12 @@ impl ApiError {
         Self { retry_after_seconds: Some(1), cause: Some(Arc::new(cause)), ..error }
     }
 
+    /// 503 because too much waits already.
+    pub fn overloaded(retry_after_seconds: u32) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too much waits already");
+        Self { retry_after_seconds: Some(retry_after_seconds), ..error }
+    }
+
     /// 503 because something that this needs was never set up.
     pub fn not_configured(message: &str) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);

@@ -7,8 +7,10 @@ mod describe;
 mod error;
 mod gateway;
 mod idempotency;
+mod measure;
 mod rate;
 mod serve;
+mod shed;
 mod shell;
 
 pub use access::{AccessControl, Caller, require};
@@ -20,4 +22,5 @@ pub use gateway::restore_path;
 pub use idempotency::{BoundRequest, answered, header_key, key_reused, read_key, request_hash};
 pub use rate::RateLimits;
 pub use serve::serve;
+pub use shed::shed;
 pub use shell::{RequestId, shell};

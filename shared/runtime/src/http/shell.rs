@@ -11,6 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use super::ApiError;
+use super::measure::measure;
 use crate::new_id;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +32,7 @@ pub fn shell(routes: Router) -> Router {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }))
         .layer(from_fn(finish))
+        .layer(from_fn(measure))
 }
 
 async fn finish(mut request: Request, next: Next) -> Response {

@@ -3,3 +3,5 @@
 use crate::support;
 
 evenstock_app::store_contract!(support::fresh);
+evenstock_app::warehouse_contract!(support::fresh);
+evenstock_app::job_contract!(support::fresh);

@@ -4,14 +4,18 @@
 
 mod api;
 mod demo;
+mod dlq;
 mod flow;
+mod produce;
 mod receiver;
 mod scheduler;
 mod smoke;
 
 pub(crate) use api::{Api, ApiArgs};
 pub(crate) use demo::demo;
+pub(crate) use dlq::{DlqArgs, dlq};
 pub(crate) use flow::FlowArgs;
+pub(crate) use produce::{ProduceArgs, produce};
 pub(crate) use receiver::{ReceiverArgs, receiver};
 pub(crate) use scheduler::{SchedulerArgs, scheduler};
 pub(crate) use smoke::{SmokeArgs, smoke};

@@ -63,6 +63,10 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
     if layout == 0 {
         connection.execute_batch(TABLE)?;
         connection.pragma_update(None, "user_version", LAYOUT)?;
+    }
+    // Later additions that an older version of this program does not mind.
+    if [0, LAYOUT].contains(&layout) {
+        super::dead::prepare(connection)?;
         return Ok(LAYOUT);
     }
     Ok(layout)

@@ -3,6 +3,7 @@
 //! Owns the messages, their visibility, their receipts and their way to the dead-letter queues. Must not know what a
 //! message says, nor who works on it. Unlike SQS it does not share out the receives among tenants.
 
+mod dead;
 mod messages;
 mod settings;
 mod writer;
@@ -15,6 +16,7 @@ use evenstock_app::{Outgoing, Queue, QueueDepth, QueueError, QueueName};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use dead::{DeadLetter, Failure};
 pub use messages::Received;
 pub use settings::{LocalQueueError, QueueSettings, Redrive};
 use writer::Writer;
@@ -120,6 +122,57 @@ impl LocalQueues {
         self.writer.call(release, move || wake(&arrivals)).await
     }
 
+    /// Keeps why a received message failed. A receipt from before the message's latest receive keeps nothing.
+    ///
+    /// # Errors
+    /// [`LocalQueueError`] when there is no such queue or its file fails.
+    pub async fn note_failure(&self, queue: &str, receipt: String, reason: String) -> Result<(), LocalQueueError> {
+        let OpenQueue { settings, .. } = self.queue(queue)?;
+        let note = move |connection: &Connection, now_ms| {
+            dead::note(connection, &settings.name, &receipt, &reason, now_ms).map(drop)
+        };
+        self.writer.call(note, || ()).await
+    }
+
+    /// A queue's dead letters, the oldest first, at most `limit`. A queue without a source of its own, such as a stream's,
+    /// is its own dead-letter queue.
+    ///
+    /// # Errors
+    /// [`LocalQueueError`] when there is no such queue or its file fails.
+    pub async fn dead_letters(&self, queue: &str, limit: u32) -> Result<Vec<DeadLetter>, LocalQueueError> {
+        let name = self.dead_letter_queue(queue)?;
+        self.writer.call(move |connection, _| dead::list(connection, &name, limit), || ()).await
+    }
+
+    /// One of them; `None` when there is none of this id.
+    ///
+    /// # Errors
+    /// [`LocalQueueError`] when there is no such queue or its file fails.
+    pub async fn dead_letter(&self, queue: &str, message_id: &str) -> Result<Option<DeadLetter>, LocalQueueError> {
+        let (name, id) = (self.dead_letter_queue(queue)?, message_id.to_owned());
+        self.writer.call(move |connection, _| dead::one(connection, &name, &id), || ()).await
+    }
+
+    /// Gives a queue's dead letters back to it, all or one. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`LocalQueueError`] when there is no such queue, it has no dead letters to be given back, or its file fails.
+    pub async fn redrive(&self, queue: &str, message_id: Option<String>) -> Result<usize, LocalQueueError> {
+        let OpenQueue { settings, arrivals } = self.queue(queue)?;
+        let Some(redrive) = settings.redrive.clone() else {
+            return Err(LocalQueueError::UnknownQueue(queue.to_owned()));
+        };
+        let work = move |connection: &Connection, now_ms| {
+            dead::redrive(connection, &redrive.dead_letter, &settings.name, message_id.as_deref(), now_ms)
+        };
+        self.writer.call(work, move || wake(&arrivals)).await
+    }
+
+    fn dead_letter_queue(&self, queue: &str) -> Result<String, LocalQueueError> {
+        let OpenQueue { settings, .. } = self.queue(queue)?;
+        Ok(settings.redrive.as_ref().map_or_else(|| settings.name.clone(), |redrive| redrive.dead_letter.clone()))
+    }
+
     /// Makes every invisible message visible now; they keep their receive counts. For the start of a process that owns
     /// the file alone: whoever had received them is gone. Returns how many there were.
     ///
@@ -186,6 +239,9 @@ pub const fn logical_id(queue: QueueName) -> &'static str {
         QueueName::StoreSync => "StoreSyncQueue",
         QueueName::Callbacks => "CallbacksQueue",
         QueueName::StreamDlq => "StreamDlq",
+        QueueName::WarehouseEvents => "WarehouseEventsQueue",
+        QueueName::WarehouseEventsDlq => "WarehouseEventsDlq",
+        QueueName::WarehouseSync => "WarehouseSyncQueue",
     }
 }
 

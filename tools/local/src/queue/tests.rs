@@ -371,3 +371,40 @@ async fn killed_process_loses_nothing_acknowledged_and_nothing_deleted_comes_bac
     let back = left.iter().filter(|message| message.body == "deleted").count();
     assert!(back <= 1, "{back} deleted messages came back; only the last may not have been deleted");
 }
+
+#[tokio::test]
+async fn dead_letter_says_why_it_died_and_can_be_given_back() {
+    let bench = Bench::new();
+    let queues = &bench.queues;
+    let organization = OrganizationId::parse("org").unwrap();
+    for body in ["bad", "worse"] {
+        queues.send(MAIN, vec![Outgoing::now(body.to_owned(), organization.clone())]).await.unwrap();
+    }
+    for attempt in 1..=2 {
+        for message in queues.receive(MAIN, 10).await.unwrap() {
+            if message.body == "bad" {
+                let receipt = message.receipt_handle.clone();
+                queues.note_failure(MAIN, receipt, format!("reason {attempt}")).await.unwrap();
+            }
+            queues.release(MAIN, vec![message.receipt_handle], 0).await.unwrap();
+        }
+        bench.clock.fetch_add(1000, Ordering::SeqCst);
+    }
+    assert_eq!(queues.receive(MAIN, 10).await.unwrap(), []);
+    let dead = queues.dead_letters(MAIN, 10).await.unwrap();
+    let failure =
+        Failure { attempts: 2, first_at_ms: START_MS, last_at_ms: START_MS + 1000, reason: "reason 2".to_owned() };
+    assert_eq!(dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), ["bad", "worse"]);
+    assert_eq!((dead[0].failure.as_ref(), dead[1].failure.as_ref()), (Some(&failure), None));
+    assert_eq!(queues.dead_letter(MAIN, &dead[1].message_id).await.unwrap().as_ref(), Some(&dead[1]));
+    assert_eq!(queues.redrive(MAIN, Some(dead[0].message_id.clone())).await.unwrap(), 1);
+    let again = queues.receive(MAIN, 10).await.unwrap();
+    assert_eq!(
+        again.iter().map(|message| (message.body.as_str(), message.receive_count)).collect::<Vec<_>>(),
+        [("bad", 1)]
+    );
+    queues.delete(MAIN, vec![again[0].receipt_handle.clone()]).await.unwrap();
+    assert_eq!(queues.redrive(MAIN, None).await.unwrap(), 1);
+    assert_eq!(queues.dead_letters(MAIN, 10).await.unwrap(), []);
+    assert!(matches!(queues.redrive(DEAD, None).await, Err(LocalQueueError::UnknownQueue(_))));
+}

@@ -2,15 +2,19 @@
 
 mod payload;
 
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
+use std::io;
 
-use evenstock_app::{MarketplaceAccount, MarketplaceError, OrderMarketplace, SecretText, Validation};
+use evenstock_app::{InvalidTarget, MarketplaceAccount, MarketplaceError, OrderMarketplace, SecretText, Validation};
+use evenstock_domain::Guard;
+use futures::future::BoxFuture;
 use rstest::rstest;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::{ClientError, InvalidBaseUrl};
+use crate::{ClientError, InvalidBaseUrl, Lookup};
 
 /// `etsy_user:etsy_pass`.
 const ETSY: &str = "Basic ZXRzeV91c2VyOmV0c3lfcGFzcw==";
@@ -24,9 +28,29 @@ fn account() -> MarketplaceAccount {
     }
 }
 
+/// As a deployment has it.
+const PUBLIC_ONLY: Guard = Guard { allow_private: false };
+
+/// As a laptop has it.
+const OPEN: Guard = Guard { allow_private: true };
+
 fn client(base_url: Option<&str>, timeout: Duration) -> OrderClient {
+    guarded(base_url, OPEN, timeout)
+}
+
+fn guarded(base_url: Option<&str>, guard: Guard, timeout: Duration) -> OrderClient {
     let credentials = [("etsy", SecretText::new("etsy_user:etsy_pass"))];
-    OrderClient::new(base_url, credentials, timeout).unwrap()
+    OrderClient::new(base_url, credentials, guard, timeout).unwrap()
+}
+
+/// Resolves every name to one address.
+struct Always(IpAddr);
+
+impl Lookup for Always {
+    fn lookup(&self, _host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let address = self.0;
+        Box::pin(async move { Ok(vec![address]) })
+    }
 }
 
 /// A marketplace that gives one answer to everything.
@@ -203,25 +227,63 @@ async fn late_answer_and_refused_connection_are_unavailable() {
     assert_eq!(nowhere.validate(&account(), "order-1").await, unavailable("no address of it is known"));
 }
 
+fn unavailable(reason: &str) -> Result<Validation, MarketplaceError> {
+    Err(MarketplaceError::Unavailable { reason: reason.to_owned(), retry_after_seconds: None })
+}
+
 #[tokio::test]
 async fn account_names_a_plain_address_on_a_laptop_only() {
     let laptop = client(Some("http://127.0.0.1:3000"), OrderClient::TIMEOUT);
     assert_eq!(laptop.check_base_url("http://127.0.0.1:4000"), Ok(()));
-    for deployed in [client(Some("https://api.example"), OrderClient::TIMEOUT), client(None, OrderClient::TIMEOUT)] {
+    for base_url in [Some("https://api.example"), Some("http://127.0.0.1:3000"), None] {
+        let deployed = guarded(base_url, PUBLIC_ONLY, OrderClient::TIMEOUT);
         assert_eq!(deployed.check_base_url("https://etsy.example/api"), Ok(()));
         assert_eq!(deployed.check_base_url("http://etsy.example"), Err(InvalidBaseUrl::NotHttps));
         assert_eq!(deployed.check_base_url("https://a:b@etsy.example"), Err(InvalidBaseUrl::Credentials));
         assert_eq!(deployed.check_base_url("etsy.example"), Err(InvalidBaseUrl::NotHttp));
         let account = MarketplaceAccount { base_url: Some("http://127.0.0.1:9001".to_owned()), ..account() };
-        let reason = "its address must be an https URL".to_owned();
-        let expected = Err(MarketplaceError::Unavailable { reason, retry_after_seconds: None });
-        assert_eq!(deployed.validate(&account, "order-1").await, expected);
+        assert_eq!(deployed.validate(&account, "order-1").await, unavailable("its address must be an https URL"));
     }
+}
+
+#[rstest]
+#[case::metadata("https://169.254.169.254/latest", true)]
+#[case::metadata_in_disguise("https://0xa9fea9fe", true)]
+#[case::metadata_v6("https://[fd00:ec2::254]", true)]
+#[case::mapped("https://[::ffff:127.0.0.1]:3000", true)]
+#[case::loopback("https://127.0.0.1:3000", false)]
+#[case::private("https://10.0.0.7", false)]
+#[tokio::test]
+async fn address_inside_our_network_is_refused_and_never_asked(#[case] base_url: &str, #[case] also_on_a_laptop: bool) {
+    let forbidden = Err(InvalidBaseUrl::Target(InvalidTarget::Forbidden));
+    let deployed = guarded(None, PUBLIC_ONLY, OrderClient::TIMEOUT);
+    assert_eq!(deployed.check_base_url(base_url), forbidden);
+    let account = MarketplaceAccount { base_url: Some(base_url.to_owned()), ..account() };
+    let expected = unavailable("its address must lead to an address of the public internet");
+    assert_eq!(deployed.validate(&account, "order-1").await, expected);
+    let laptop = client(None, OrderClient::TIMEOUT).check_base_url(base_url);
+    assert_eq!(laptop, if also_on_a_laptop { forbidden } else { Ok(()) });
+}
+
+#[tokio::test]
+async fn name_that_leads_into_our_network_is_never_asked() {
+    let inside = answering(refusing()).await;
+    let base_url = format!("http://shop.example:{}", inside.address().port());
+    let account = MarketplaceAccount { base_url: Some(base_url), ..account() };
+    let asked = async |guard: Guard, address: [u8; 4]| {
+        let resolving = (guard, Always(IpAddr::V4(Ipv4Addr::from(address))));
+        let client = OrderClient::resolving(None, [], resolving, Duration::from_secs(2)).unwrap();
+        client.validate(&account, "order-1").await
+    };
+    assert_eq!(asked(OPEN, [127, 0, 0, 1]).await, Ok(Validation::Refused), "the name is resolved by us");
+    assert_eq!(inside.received_requests().await.unwrap().len(), 1);
+    assert_eq!(asked(OPEN, [169, 254, 169, 254]).await, unavailable("no connection"));
+    assert_eq!(inside.received_requests().await.unwrap().len(), 1);
 }
 
 #[test]
 fn client_refuses_what_is_no_address_and_shows_no_credentials() {
-    let refused = OrderClient::new(Some("https://user:hidden@a.example"), [], OrderClient::TIMEOUT).unwrap_err();
+    let refused = OrderClient::new(Some("https://user:hidden@a.example"), [], OPEN, OrderClient::TIMEOUT).unwrap_err();
     assert!(matches!(refused, ClientError::BaseUrl(InvalidBaseUrl::Credentials)));
     let shown = format!("{:?} {:?}", client(Some("https://a.example"), OrderClient::TIMEOUT), account());
     assert!(!shown.contains("etsy_pass") && !shown.contains("ZXRze") && !shown.contains("hunter2"), "{shown}");

@@ -1,0 +1,211 @@
+//! What the deployment did and how it stands: sums of all instances' counters, and what is read at the moment.
+
+use std::collections::BTreeMap;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::{IntoResponse, Json, Response};
+use evenstock_app::{Clock, Counts, Queue};
+use evenstock_domain::Timestamp;
+use evenstock_runtime::SystemClock;
+use evenstock_runtime::http::{ApiError, Caller};
+use evenstock_runtime::metrics::{InWork, send};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::health::{QueueBody, breakers, sources, state};
+use crate::prometheus::{self, exposition};
+use crate::{Operations, OperationsStore, Shared};
+
+/// The metrics.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MetricsBody {
+    success: bool,
+    data: Metrics,
+}
+
+/// Counters are sums over all instances since the last reset, at most a minute old; the rest is as of now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metrics {
+    /// Requests answered.
+    pub(crate) requests: u64,
+    /// Requests answered with a status of 500 or more.
+    pub(crate) errors: u64,
+    /// Requests refused with 409.
+    pub(crate) conflicts: u64,
+    /// Requests recognized by their idempotency key.
+    pub(crate) idempotent_hits: u64,
+    /// Requests refused with 429 by an instance; the gateway counts its own.
+    pub(crate) rate_limited: u64,
+    /// Requests turned away because too much waits.
+    pub(crate) shed: u64,
+    pub(crate) adjust_stock: u64,
+    pub(crate) reserve_stock: u64,
+    pub(crate) get_inventory: u64,
+    pub(crate) sync_operations: u64,
+    pub(crate) circuit_breakers: BTreeMap<String, BreakerBody>,
+    pub(crate) bulkheads: BTreeMap<String, BulkheadBody>,
+    pub(crate) queues: BTreeMap<String, QueueBody>,
+    pub(crate) feed: FeedBody,
+    pub(crate) polls: BTreeMap<String, PollBody>,
+    timestamp: String,
+    /// Seconds since this process started.
+    pub(crate) uptime: i64,
+    /// All counters by function and name.
+    #[serde(skip)]
+    pub(crate) counts: BTreeMap<String, Counts>,
+}
+
+/// A circuit breaker.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BreakerBody {
+    /// `closed`, `open` or `half-open`.
+    pub(crate) state: &'static str,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// `null` while it is closed.
+    open_until: Option<String>,
+}
+
+/// A bound on work done at a time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BulkheadBody {
+    /// Calls at a time at most; `null` when nothing bounds them but the account.
+    pub(crate) limit: Option<u64>,
+    /// `http`: requests in this process. Queues: messages received and not yet settled.
+    pub(crate) in_use: u64,
+}
+
+/// The organization's change feed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FeedBody {
+    /// The newest number.
+    pub(crate) head: u64,
+    /// How long the newest change waited for its number, in milliseconds; `null` before the first.
+    pub(crate) lag_ms: Option<i64>,
+}
+
+/// A poll.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PollBody {
+    /// Runs begun.
+    pub(crate) runs: u64,
+    /// Rows changed since then are read next; `null` before the first.
+    cursor: Option<String>,
+    due_at: Option<String>,
+    /// How long it is overdue, in milliseconds.
+    pub(crate) lag_ms: i64,
+}
+
+/// That it was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResetBody {
+    success: bool,
+    message: &'static str,
+}
+
+/// `GET /api/metrics`, `GET /api/health/metrics`: JSON, or Prometheus' text for who accepts `text/plain`.
+pub(crate) async fn show<S: OperationsStore, Q: Queue>(
+    State(operations): Shared<S, Q>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    // What this process counted belongs to the answer.
+    send().await;
+    let metrics = read(&operations, &caller, SystemClock.now()).await?;
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/plain") && !accepts.contains("application/json") {
+        return Ok(([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], exposition(&metrics)).into_response());
+    }
+    Ok(Json(MetricsBody { success: true, data: metrics }).into_response())
+}
+
+/// `POST /api/metrics/reset`.
+pub(crate) async fn reset<S: OperationsStore, Q: Queue>(
+    State(operations): Shared<S, Q>,
+) -> Result<Json<ResetBody>, ApiError> {
+    if !operations.settings.resettable {
+        return Err(ApiError::forbidden("counters of production are never set back"));
+    }
+    send().await;
+    operations.store.reset_counts().await?;
+    Ok(Json(ResetBody { success: true, message: "counters are set back" }))
+}
+
+async fn read<S: OperationsStore, Q: Queue>(
+    operations: &Operations<S, Q>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Metrics, ApiError> {
+    let counts = operations.store.all_counts().await?;
+    let sum = |name: &str| counts.values().filter_map(|counts| counts.get(name)).sum();
+    let http = BulkheadBody { limit: operations.settings.http_limit, in_use: InWork::now() };
+    let (mut queues, mut bulkheads) = (BTreeMap::new(), BTreeMap::from([("http".to_owned(), http)]));
+    for bulkhead in &operations.settings.bulkheads {
+        let depth = operations.queue.depth(bulkhead.queue).await?;
+        let body = QueueBody { waiting: depth.waiting, in_flight: depth.in_flight, dead: depth.dead };
+        queues.insert(bulkhead.name.to_owned(), body);
+        let body = BulkheadBody { limit: Some(bulkhead.limit), in_use: depth.in_flight };
+        bulkheads.insert(bulkhead.name.to_owned(), body);
+    }
+    let breaker = |(name, breaker): (String, evenstock_domain::Breaker)| {
+        let open_until = breaker.open_until.map(|until| until.to_string());
+        (name, BreakerBody { state: state(&breaker, now), failures: breaker.failures, open_until })
+    };
+    let circuit_breakers = breakers(operations).await?.into_iter().map(breaker).collect();
+    Ok(Metrics {
+        requests: sum("requests"),
+        errors: sum("errors"),
+        conflicts: sum("conflicts"),
+        idempotent_hits: sum("idempotentHits"),
+        rate_limited: sum("rateLimited"),
+        shed: sum("shed"),
+        adjust_stock: sum("adjustStock"),
+        reserve_stock: sum("reserveStock"),
+        get_inventory: sum("getInventory"),
+        sync_operations: sum("syncOperations"),
+        circuit_breakers,
+        bulkheads,
+        queues,
+        feed: feed(operations, caller, now).await?,
+        polls: polls(operations, now).await?,
+        timestamp: now.to_string(),
+        uptime: operations.settings.uptime_s(now),
+        counts,
+    })
+}
+
+async fn feed<S: OperationsStore, Q>(
+    operations: &Operations<S, Q>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<FeedBody, ApiError> {
+    let tail = operations.store.feed_tail(&caller.organization, 1).await?;
+    let lag = tail.newest().and_then(|page| Some(page.appended_at.millis_since(page.changes.last()?.at).max(0)));
+    Ok(FeedBody { head: tail.head(now), lag_ms: lag })
+}
+
+async fn polls<S: OperationsStore, Q>(
+    operations: &Operations<S, Q>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, PollBody>, ApiError> {
+    let mut polls = BTreeMap::new();
+    for source in sources(operations) {
+        let status = operations.store.poll_status(&source).await?;
+        let body = PollBody {
+            runs: status.runs,
+            cursor: status.cursor.map(|time| time.to_string()),
+            due_at: status.due.map(|time| time.to_string()),
+            lag_ms: status.due.map_or(0, |due| now.millis_since(due).max(0)),
+        };
+        polls.insert(source.to_string(), body);
+    }
+    Ok(polls)
+}

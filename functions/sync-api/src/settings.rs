@@ -1,0 +1,72 @@
+//! How the deployment is set up, as far as this function tells or obeys it.
+
+use evenstock_app::{Clock, QueueName};
+use evenstock_domain::Timestamp;
+use evenstock_runtime::{ConfigError, Environment, SystemClock};
+
+/// A bound on how much of one kind is worked on at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bulkhead {
+    /// The queue whose work is bounded.
+    pub queue: QueueName,
+    /// Its name.
+    pub name: &'static str,
+    /// Calls at a time at most.
+    pub limit: u64,
+}
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// When this process started.
+    pub started_at: Timestamp,
+    /// Time between two scheduled polls unless somebody chose otherwise, in milliseconds.
+    pub interval_ms: i64,
+    /// The schedule's own step in milliseconds: an interval is rounded up to it.
+    pub step_ms: i64,
+    /// Whether counters may be set back: not in production.
+    pub resettable: bool,
+    /// Calls of this function at a time that are reserved for it; `None` when none are.
+    pub http_limit: Option<u64>,
+    /// The queues that are shown, with their bounds.
+    pub bulkheads: Vec<Bulkhead>,
+}
+
+impl Settings {
+    /// From the environment: `POLL_INTERVAL_SECONDS` (300), `SCHEDULE_STEP_SECONDS` (60), `STAGE`,
+    /// `HTTP_RESERVED_CONCURRENCY` (0: none), `STOCK_WORKER_CONCURRENCY` (50), `POLLER_CONCURRENCY` (2).
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable that is wrong.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let seconds = |name, default| environment.parsed::<u32>(name, "a whole number of seconds", default);
+        let number = |name, default| environment.parsed::<u64>(name, "a whole number", default);
+        let reserved = number("HTTP_RESERVED_CONCURRENCY", 0)?;
+        Ok(Self {
+            started_at: SystemClock.now(),
+            interval_ms: i64::from(seconds("POLL_INTERVAL_SECONDS", 300)?) * 1000,
+            step_ms: i64::from(seconds("SCHEDULE_STEP_SECONDS", 60)?.max(1)) * 1000,
+            resettable: environment.optional("STAGE") != Some("prod"),
+            http_limit: (reserved > 0).then_some(reserved),
+            bulkheads: vec![
+                Bulkhead {
+                    queue: QueueName::StockChanges,
+                    name: "stock-changes",
+                    limit: number("STOCK_WORKER_CONCURRENCY", 50)?,
+                },
+                Bulkhead { queue: QueueName::PollJobs, name: "poll-jobs", limit: number("POLLER_CONCURRENCY", 2)? },
+            ],
+        })
+    }
+
+    /// How long this process has run, in seconds.
+    pub(crate) fn uptime_s(&self, now: Timestamp) -> i64 {
+        now.millis_since(self.started_at).max(0) / 1000
+    }
+
+    /// An interval as the schedule can keep it.
+    pub(crate) fn rounded_ms(&self, interval_ms: i64) -> i64 {
+        let steps = interval_ms.saturating_add(self.step_ms - 1).div_euclid(self.step_ms.max(1)).max(1);
+        steps.saturating_mul(self.step_ms)
+    }
+}

@@ -1,0 +1,25 @@
+//! The function's entry point in Lambda: wiring only.
+
+use std::collections::BTreeMap;
+
+use evenstock_app::QueueName;
+use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
+use evenstock_warehouse_events::{WarehouseEvents, handle};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::of_process();
+    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    let aws = environment.aws()?;
+    let store =
+        DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    let dead_letters = environment.required("WAREHOUSE_EVENTS_DLQ_URL")?.to_owned();
+    let urls = BTreeMap::from([(QueueName::WarehouseEventsDlq, QueueUrls { queue: dead_letters, dead_letters: None })]);
+    let queue = SqsQueues::new(sqs_client(&aws), urls);
+    let function = &WarehouseEvents { store, queue, clock: SystemClock, ids: environment.event_id_key()? };
+    let handler = async |event: LambdaEvent<Value>| handle(function, event.payload).await.map_err(Error::from);
+    lambda_runtime::run(service_fn(handler)).await
+}
