@@ -84,8 +84,11 @@ where
     let (event, target, active, schedule) = fields.finish((event, target, active, schedule))?;
     let known = find(&endpoints, &caller.organization, &id).await?;
     let Endpoints { store, clock, .. } = &*endpoints;
-    if active == Some(true) && !known.is_active() {
-        // What it did before it was disabled must not disable it again at once.
+    let enabled = active == Some(true) && !known.is_active();
+    let moved = target.as_ref().is_some_and(|target| *target != known.target);
+    if enabled || moved {
+        // What it did before it was disabled, or at another address, must not count against it: neither the days that it
+        // failed nor the pause that it asked for.
         reset_health(&**store, clock, &caller.organization, &known.id).await?;
     }
     let now = clock.now();

@@ -51,11 +51,15 @@ pub fn openapi() -> OpenApi {
             .idempotent()
             .answers::<QueuedBody>(202, "How many so far.")
             .refuses(&[404, 409]),
-        Endpoint::post("/webhooks/deliveries/{id}/replay", "replayDelivery", "Delivers one event again.")
-            .scope(Write)
-            .idempotent()
-            .answers::<QueuedBody>(202, "It will be sent.")
-            .refuses(&[404, 409]),
+        Endpoint::post(
+            "/webhooks/deliveries/{id}/replay",
+            "replayDelivery",
+            "Delivers one event again, whether it failed or arrived.",
+        )
+        .scope(Write)
+        .idempotent()
+        .answers::<QueuedBody>(202, "It will be sent.")
+        .refuses(&[404, 409]),
         Endpoint::get("/webhooks/{id}/deliveries", "listDeliveries", "Lists what became of deliveries.")
             .scope(Read)
             .query("status", "`pending`, `succeeded` or `failed`; all of them unless named.")

@@ -128,9 +128,7 @@ where
         // It is on its way already, which was wanted.
         Replayed::Pending => QueuedBody { queued: 0, more: false },
         Replayed::Unknown => {
-            return Err(ApiError::not_found(
-                "there is no such delivery, or it arrived at once and its content is not kept",
-            ));
+            return Err(ApiError::not_found("there is no such delivery, or its content was too long to be kept"));
         }
     };
     Ok(answered(StatusCode::ACCEPTED, bound.keep(&**store, clock, body).await?, bound.known))

@@ -44,8 +44,8 @@ impl EndpointBody {
     }
 }
 
-/// An endpoint as it was registered.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+/// An endpoint as it was registered. Without `Debug`, because it shows a secret.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RegisteredEndpointBody {
     #[serde(flatten)]
@@ -55,8 +55,8 @@ pub(crate) struct RegisteredEndpointBody {
     pub(crate) secret: Option<String>,
 }
 
-/// A new secret.
-#[derive(Debug, Serialize, ToSchema)]
+/// A new secret. Without `Debug`, because it shows it.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SecretBody {
     pub(crate) id: String,

@@ -191,6 +191,13 @@ async fn endpoint_is_changed_switched_and_removed() {
     );
     let (_, health) = function.shared.store.load_health(&org("us"), &name).await.unwrap();
     assert_eq!(health, EndpointHealth::default(), "it begins anew");
+    let (rev, _) = function.shared.store.load_health(&org("us"), &name).await.unwrap();
+    function.shared.store.save_health(&org("us"), &name, rev, &failing).await.unwrap();
+    function.us("PATCH", &path, json!({ "targetUrl": "https://a.example/" })).await;
+    assert_eq!(function.shared.store.load_health(&org("us"), &name).await.unwrap().1, failing, "the same address");
+    function.us("PATCH", &path, json!({ "targetUrl": "https://c.example/" })).await;
+    let (_, health) = function.shared.store.load_health(&org("us"), &name).await.unwrap();
+    assert_eq!(health, EndpointHealth::default(), "another address begins anew");
     assert_eq!(function.us("PATCH", &path, json!({ "targetUrl": "ftp://a/" })).await.fields(), ["targetUrl"]);
     let other = json!({ "organizationId": "us", "event": "*", "targetUrl": "https://b.example/" });
     function.us("POST", "/webhooks/register", other).await;
@@ -267,6 +274,8 @@ async fn deliveries_are_listed_by_status_with_their_attempts() {
         id: DeliveryId::new(&endpoint, "quick", now),
         event_id: "quick".to_owned(),
         event: EventType::StockChanged,
+        store: None,
+        body: Some("{}".to_owned()),
         attempt,
     };
     let arrivals = Arrivals { organization: org("us"), endpoint, at: now, arrived: vec![arrival] };
@@ -290,7 +299,10 @@ async fn deliveries_are_listed_by_status_with_their_attempts() {
     assert_eq!((&failed[0]["attempts"][0]["response"], &failed[0]["nextAttemptAt"]), (&json!("no"), &Value::Null));
     let succeeded = list("succeeded").await;
     assert_eq!((succeeded.len(), &succeeded[0]["eventId"]), (1, &json!("quick")));
-    assert_eq!(list("pending").await.len(), 0);
+    let again = format!("/webhooks/deliveries/{}/replay", succeeded[0]["id"].as_str().unwrap());
+    let again = function.us("POST", &again, Value::Null).await;
+    assert_eq!((again.status, &again.body["queued"]), (202, &json!(1)), "what arrived at once can be replayed too");
+    assert_eq!(list("pending").await.len(), 1);
     let wrong = function.us("GET", &format!("/webhooks/{id}/deliveries?status=odd"), Value::Null).await;
     assert_eq!(wrong.fields(), ["status"]);
     let wrong = function.us("GET", &format!("/webhooks/{id}/deliveries?cursor=odd"), Value::Null).await;

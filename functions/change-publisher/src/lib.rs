@@ -1,10 +1,11 @@
 //! Follows the table's stream: puts the changes of levels into their organization's feed, then does for each record what
-//! it asks for, and completes what a reservation's change of state began.
+//! it asks for, completes what a reservation's change of state began, and announces it to endpoints and the bus.
 //!
 //! A batch is read whole, published by organization, then followed record by record in order. The last part is done
 //! also for changes that stood in the feed before, because a crash may have come in between: each step in [`steps`] must
 //! be harmless when repeated. What cannot be read goes to the dead letters; only what may pass later fails the batch.
 
+mod config;
 mod happening;
 mod poison;
 mod steps;
@@ -14,15 +15,17 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
-    Announcement, CallbackStore, Candidate, Clock, FeedDeps, FeedStore, LevelScan, MarketplaceStores, Queue,
-    ReceiptStore, RecentPages, RepairLimits, RepairStore, StockStore, StoreError, Subscriptions, fan_out,
-    mark_short_orders, publish, repair, store_announcements, with_causes,
+    Announcement, Bus, BusError, BusOutlet, CallbackStore, Candidate, Clock, FanOutError, FeedDeps, FeedStore,
+    LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages, RepairLimits, RepairStore, StockStore, StoreError,
+    Subscriptions, fan_out, mark_short_orders, publish, put_on_bus, repair, store_announcements, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use futures::StreamExt;
 use happening::Happening;
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
+
+pub use config::bus_outlet;
 
 /// How long one tick of the schedule begins new work, in milliseconds: the last group still ends in time.
 const REPAIR_WORK_MS: i64 = 30_000;
@@ -32,7 +35,7 @@ const FEEDS_AT_ONCE: usize = 8;
 
 /// What the function needs.
 #[derive(Debug)]
-pub struct Publisher<S, Q, C> {
+pub struct Publisher<S, Q, C, B> {
     /// Levels and feeds.
     pub store: S,
     /// Where dead letters go.
@@ -47,6 +50,8 @@ pub struct Publisher<S, Q, C> {
     pub recent: RecentPages,
     /// What this process knows of who wants to be told.
     pub subscriptions: Subscriptions,
+    /// The bus, if anything goes there.
+    pub bus: Option<BusOutlet<B>>,
 }
 
 /// Why an invocation failed.
@@ -58,6 +63,17 @@ pub enum HandleError {
     /// The repair could not go on.
     #[error("the repair of the feeds could not go on")]
     Repair(#[from] StoreError),
+}
+
+/// Why announcements were not passed on.
+#[derive(Debug, thiserror::Error)]
+enum PassOnError {
+    /// Not to the bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// Not as callbacks.
+    #[error(transparent)]
+    Callbacks(#[from] FanOutError),
 }
 
 /// How far a batch was followed.
@@ -73,7 +89,7 @@ pub struct Followed {
     pub failed: Option<String>,
 }
 
-impl<S, Q, C> Publisher<S, Q, C> {
+impl<S, Q, C, B> Publisher<S, Q, C, B> {
     const fn feed(&self) -> FeedDeps<'_, S, C> {
         FeedDeps { store: &self.store, clock: &self.clock, limits: &self.limits, recent: &self.recent }
     }
@@ -83,11 +99,12 @@ impl<S, Q, C> Publisher<S, Q, C> {
 ///
 /// # Errors
 /// [`HandleError`]. A record that cannot be followed is none: the answer names it.
-pub async fn handle<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Value) -> Result<Value, HandleError>
+pub async fn handle<S, Q, C, B>(publisher: &Publisher<S, Q, C, B>, event: Value) -> Result<Value, HandleError>
 where
     S: StockStore + FeedStore + LevelScan + RepairStore + MarketplaceStores + ReceiptStore + CallbackStore,
     Q: Queue,
     C: Clock,
+    B: Bus,
 {
     if event.get("source").and_then(Value::as_str) == Some("aws.events") {
         return Ok(repair_feeds(publisher).await?);
@@ -101,7 +118,7 @@ where
 ///
 /// # Errors
 /// [`StoreError`] when the store fails. The next tick goes on from the last checkpoint.
-pub async fn repair_feeds<S, Q, C>(publisher: &Publisher<S, Q, C>) -> Result<Value, StoreError>
+pub async fn repair_feeds<S, Q, C, B>(publisher: &Publisher<S, Q, C, B>) -> Result<Value, StoreError>
 where
     S: StockStore + FeedStore + LevelScan + RepairStore,
     Q: Queue,
@@ -116,11 +133,12 @@ where
 }
 
 /// Handles a batch of stream records; the answer names the first one that failed, from which on the stream goes on.
-pub async fn handle_records<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> DynamoDbEventResponse
+pub async fn handle_records<S, Q, C, B>(publisher: &Publisher<S, Q, C, B>, event: Event) -> DynamoDbEventResponse
 where
     S: StockStore + FeedStore + MarketplaceStores + ReceiptStore + CallbackStore,
     Q: Queue,
     C: Clock,
+    B: Bus,
 {
     let Followed { records, changes, buried, failed } = follow(publisher, event).await;
     info!(records, changes, buried, "stream batch followed");
@@ -135,24 +153,45 @@ where
 
 /// Follows a batch up to the first record that fails, and passes on what those before it are announced as. Announcements
 /// that cannot be passed on bring the whole batch back.
-pub async fn follow<S, Q, C>(publisher: &Publisher<S, Q, C>, event: Event) -> Followed
+pub async fn follow<S, Q, C, B>(publisher: &Publisher<S, Q, C, B>, event: Event) -> Followed
 where
     S: StockStore + FeedStore + MarketplaceStores + ReceiptStore + CallbackStore,
     Q: Queue,
     C: Clock,
+    B: Bus,
 {
     let mut announcements = Vec::new();
     let followed = follow_records(publisher, &event, &mut announcements).await;
-    let Publisher { store, queue, clock, subscriptions, .. } = publisher;
-    if let Err(error) = fan_out(store, queue, subscriptions, clock.now(), &announcements).await {
-        error!(error = with_causes(&error), "announcements cannot be passed on");
-        return Followed { failed: event.records.first().map(number_of), ..Followed::default() };
+    match pass_on(publisher, &announcements).await {
+        Ok(()) => followed,
+        Err(error) => {
+            error!(error = with_causes(&error), "announcements cannot be passed on");
+            Followed { failed: event.records.first().map(number_of), ..Followed::default() }
+        }
     }
-    followed
 }
 
-async fn follow_records<S, Q, C>(
-    publisher: &Publisher<S, Q, C>,
+/// The bus comes first: while it is down the batch comes again and again, and so would callbacks that went before it.
+async fn pass_on<S, Q, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
+    announcements: &[Announcement],
+) -> Result<(), PassOnError>
+where
+    S: CallbackStore,
+    Q: Queue,
+    C: Clock,
+    B: Bus,
+{
+    let Publisher { store, queue, clock, subscriptions, bus, .. } = publisher;
+    if let Some(outlet) = bus {
+        put_on_bus(outlet, announcements).await?;
+    }
+    fan_out(store, queue, subscriptions, clock.now(), announcements).await?;
+    Ok(())
+}
+
+async fn follow_records<S, Q, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
     event: &Event,
     announcements: &mut Vec<Announcement>,
 ) -> Followed
@@ -198,7 +237,7 @@ fn number_of(record: &EventRecord) -> String {
 }
 
 /// Publishes the changes of a batch. An organization whose feed fails does not hold up the others.
-async fn publish_all<S, Q, C>(publisher: &Publisher<S, Q, C>, batch: impl Iterator<Item = &Happening>) -> Feeds
+async fn publish_all<S, Q, C, B>(publisher: &Publisher<S, Q, C, B>, batch: impl Iterator<Item = &Happening>) -> Feeds
 where
     S: FeedStore,
     C: Clock,
@@ -218,8 +257,8 @@ where
     futures::stream::iter(work).buffer_unordered(FEEDS_AT_ONCE).collect().await
 }
 
-async fn publish_one<S, Q, C>(
-    publisher: &Publisher<S, Q, C>,
+async fn publish_one<S, Q, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
     organization: OrganizationId,
     candidates: Vec<Candidate>,
 ) -> (OrganizationId, Published)
@@ -235,8 +274,8 @@ where
 }
 
 /// Does what a record asks for; how many changes it tells of.
-async fn follow_one<S, Q, C>(
-    publisher: &Publisher<S, Q, C>,
+async fn follow_one<S, Q, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
     feeds: &mut Feeds,
     happening: Happening,
     announcements: &mut Vec<Announcement>,
@@ -285,7 +324,7 @@ fn take(feeds: &mut Feeds, organization: &OrganizationId, count: usize) -> Resul
 }
 
 /// Whether the record lies with the dead letters now.
-async fn bury<S, Q: Queue, C>(publisher: &Publisher<S, Q, C>, record: &EventRecord, error: &StoreError) -> bool {
+async fn bury<S, Q: Queue, C, B>(publisher: &Publisher<S, Q, C, B>, record: &EventRecord, error: &StoreError) -> bool {
     let (sequence_number, reason) = (record.change.sequence_number.as_deref().unwrap_or_default(), with_causes(error));
     match poison::bury(&publisher.queue, record, &reason).await {
         Ok(()) => {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use evenstock_app::{QueueName, RecentPages, Subscriptions};
-use evenstock_change_publisher::{Publisher, handle};
+use evenstock_change_publisher::{Publisher, bus_outlet, handle};
 use evenstock_domain::FeedLimits;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
-use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
+use evenstock_store::{
+    DynamoStore, EventBridge, QueueUrls, SqsQueues, dynamodb_client, event_bridge_client, sqs_client,
+};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -25,6 +27,7 @@ async fn main() -> Result<(), Error> {
         (QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None }),
         (QueueName::Callbacks, QueueUrls { queue: callbacks, dead_letters: None }),
     ]);
+    let open = || Ok(EventBridge::new(event_bridge_client(&aws), environment.required("BUS_NAME")?));
     let publisher = &Publisher {
         store,
         queue: SqsQueues::new(sqs_client(&aws), urls),
@@ -33,6 +36,7 @@ async fn main() -> Result<(), Error> {
         limits: FeedLimits::keeping_hours(environment.feed_retention_hours()?),
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
+        bus: bus_outlet(&environment, open)?,
     };
     let handler = async |event: LambdaEvent<Value>| handle(publisher, event.payload).await.map_err(Error::from);
     lambda_runtime::run(service_fn(handler)).await

@@ -22,8 +22,8 @@ pub(crate) fn after_change(
 }
 
 /// Completes on its levels what a reservation's change of state began, and says what it is announced as.
-pub(crate) async fn after_reservation<S: StockStore, Q, C: Clock>(
-    publisher: &Publisher<S, Q, C>,
+pub(crate) async fn after_reservation<S: StockStore, Q, C: Clock, B>(
+    publisher: &Publisher<S, Q, C, B>,
     reservation: &Reservation,
 ) -> Result<Option<Announcement>, StoreError> {
     let Publisher { store, clock, ids, .. } = publisher;
@@ -34,8 +34,8 @@ pub(crate) async fn after_reservation<S: StockStore, Q, C: Clock>(
 }
 
 /// Moves stock by what became of an order, and says what it is announced as.
-pub(crate) async fn after_receipt<S, Q: Queue, C>(
-    publisher: &Publisher<S, Q, C>,
+pub(crate) async fn after_receipt<S, Q: Queue, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
     old: Option<&Receipt>,
     new: &Receipt,
 ) -> Result<Vec<Announcement>, StoreError> {
@@ -55,8 +55,8 @@ pub(crate) async fn after_receipt<S, Q: Queue, C>(
 
 /// Makes the level follow a conflict that somebody settled, and says what a new one is announced as. What a policy
 /// decided was applied before its change was acknowledged.
-pub(crate) async fn after_conflict<S: StockStore, Q, C: Clock>(
-    publisher: &Publisher<S, Q, C>,
+pub(crate) async fn after_conflict<S: StockStore, Q, C: Clock, B>(
+    publisher: &Publisher<S, Q, C, B>,
     conflict: &Conflict,
     found: bool,
 ) -> Result<Option<Announcement>, StoreError> {

@@ -2,7 +2,7 @@
 
 use evenstock_app::QueueName;
 use evenstock_app::request;
-use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryBus, MemoryQueue, MemoryStore};
 use evenstock_domain::{
     ActorCode, LevelKey, Line, LocationId, OrganizationId, Policy, Reservation, ReservationId, Sku, StockLevel,
     Timestamp,
@@ -21,7 +21,7 @@ fn key() -> LevelKey {
     }
 }
 
-type TestPublisher = Publisher<FaultyStore<MemoryStore>, MemoryQueue, FixedClock>;
+type TestPublisher = Publisher<FaultyStore<MemoryStore>, MemoryQueue, FixedClock, MemoryBus>;
 
 /// Ten units, of which reservation `r` reserved four.
 async fn world(fault: Fault) -> TestPublisher {
@@ -44,6 +44,7 @@ async fn world(fault: Fault) -> TestPublisher {
         limits: FeedLimits::keeping_hours(168),
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
+        bus: None,
     }
 }
 
@@ -134,4 +135,21 @@ async fn unreadable_record_comes_again_when_the_dead_letters_take_nothing() {
     let batch = [record(7, &held, &released), record(8, &held, &unreadable)];
     assert_eq!(followed(&publisher, &batch).await, ["8"]);
     assert_eq!(units(&publisher).await, (10, 0), "what stood before it is done");
+}
+
+#[tokio::test]
+async fn endpoints_that_cannot_be_read_hold_up_nobody_and_the_events_are_dead_letters() {
+    let (held, expired) = (image("held", false), image("expired", true));
+    let publisher = world(Fault::None).await;
+    let memory = publisher.store.into_inner();
+    let plan = |operation| if operation == "load_registry" { Fault::Corrupt } else { Fault::None };
+    let publisher = Publisher { store: FaultyStore::new(memory, plan), ..publisher };
+    assert_eq!(followed(&publisher, &[record(7, &held, &expired)]).await, Vec::<String>::new());
+    assert_eq!(units(&publisher).await, (10, 0));
+    let letters = publisher.queue.bodies(QueueName::StreamDlq);
+    assert_eq!(letters.len(), 1);
+    let letter: Value = serde_json::from_str(&letters[0]).unwrap();
+    assert!(letter["reason"].as_str().unwrap().contains("cannot be read"), "{letter}");
+    let body: Value = serde_json::from_str(letter["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&body["event"], &body["eventId"]), (&json!("reservation.expired"), &letter["eventId"]));
 }

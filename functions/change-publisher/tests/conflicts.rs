@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
 use aws_lambda_events::event::dynamodb::Event;
-use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore};
+use evenstock_app::testing::{FixedClock, MemoryBus, MemoryQueue, MemoryStore};
 use evenstock_app::{
     Clock, CountDeps, QueueName, RecentPages, StockStore, Subscriptions, WarehouseCount, apply_counts,
 };
@@ -58,7 +58,7 @@ fn event(old: &Value, new: &Value) -> Event {
     serde_json::from_value(json!({ "Records": [record] })).unwrap()
 }
 
-async fn publisher() -> Publisher<MemoryStore, MemoryQueue, FixedClock> {
+async fn publisher() -> Publisher<MemoryStore, MemoryQueue, FixedClock, MemoryBus> {
     let (store, clock) = (MemoryStore::default(), FixedClock::at(Timestamp::from_millis(NOW).unwrap()));
     let ids = EventIdKey::new(*b"0123456789abcdef");
     let count = WarehouseCount {
@@ -80,10 +80,11 @@ async fn publisher() -> Publisher<MemoryStore, MemoryQueue, FixedClock> {
         limits,
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
+        bus: None,
     }
 }
 
-async fn level(publisher: &Publisher<MemoryStore, MemoryQueue, FixedClock>) -> StockLevel {
+async fn level(publisher: &Publisher<MemoryStore, MemoryQueue, FixedClock, MemoryBus>) -> StockLevel {
     publisher.store.load(&key()).await.unwrap().unwrap().level
 }
 

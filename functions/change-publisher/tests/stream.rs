@@ -6,12 +6,13 @@
 )]
 
 use aws_lambda_events::event::dynamodb::Event;
-use evenstock_app::testing::{FixedClock, MemoryQueue, MemoryStore};
-use evenstock_app::{Behind, QueueName, RecentPages, Subscriptions, changes_behind, register_endpoint};
-use evenstock_change_publisher::{Followed, Publisher, follow, handle};
+use evenstock_app::testing::{FixedClock, MemoryBus, MemoryQueue, MemoryStore};
+use evenstock_app::{Behind, BusOutlet, QueueName, RecentPages, Subscriptions, changes_behind, register_endpoint};
+use evenstock_change_publisher::{Followed, Publisher, bus_outlet, follow, handle};
 use evenstock_domain::{
     Endpoint, EndpointId, EventIdKey, FeedEvent, FeedLimits, OrganizationId, Secrets, Subscription, Timestamp,
 };
+use evenstock_runtime::Environment;
 use evenstock_store::LevelItem;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ fn sample() -> Value {
     serde_json::from_str(include_str!("../../../events/change-publisher.json")).unwrap()
 }
 
-type TestPublisher = Publisher<MemoryStore, MemoryQueue, FixedClock>;
+type TestPublisher = Publisher<MemoryStore, MemoryQueue, FixedClock, MemoryBus>;
 
 /// When the records of the sample reach us.
 fn now() -> Timestamp {
@@ -37,6 +38,7 @@ fn publisher() -> TestPublisher {
         limits: FeedLimits::keeping_hours(168),
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
+        bus: None,
     }
 }
 
@@ -243,4 +245,58 @@ fn organization_without_endpoints_gets_no_messages() {
     done(follow(&publisher, serde_json::from_value(sample()).unwrap()));
     assert!(publisher.queue.bodies(QueueName::Callbacks).is_empty());
     assert_eq!(publisher.store.registry_reads(), 1);
+}
+
+/// A publisher with an endpoint that wants everything and a bus that takes these events.
+fn with_bus(events: &str) -> TestPublisher {
+    let bus = Some(BusOutlet { bus: MemoryBus::default(), events: events.parse().unwrap() });
+    let publisher = Publisher { bus, ..publisher() };
+    done(register(&publisher));
+    publisher
+}
+
+fn on_the_bus(publisher: &TestPublisher) -> Vec<evenstock_app::FrozenEvent> {
+    publisher.bus.as_ref().unwrap().bus.events()
+}
+
+#[test]
+fn bus_is_told_the_chosen_events_with_the_bodies_of_callbacks() {
+    let publisher = with_bus("stock.changed");
+    done(follow(&publisher, serde_json::from_value(sample()).unwrap()));
+    let callbacks = publisher.queue.bodies(QueueName::Callbacks);
+    let bodies = callbacks.iter().map(|message| serde_json::from_str::<Value>(message).unwrap());
+    let changed = bodies.filter(|message| message["event"] == "stock.changed");
+    let changed: Vec<_> = changed.map(|message| message["body"].as_str().unwrap().to_owned()).collect();
+    let told: Vec<_> = on_the_bus(&publisher).into_iter().map(|event| event.body).collect();
+    assert_eq!((told.len(), told), (4, changed));
+}
+
+#[test]
+fn bus_that_takes_nothing_brings_the_batch_back_before_any_callback_is_sent() {
+    let publisher = with_bus("*");
+    publisher.bus.as_ref().unwrap().bus.set_down(true);
+    let event: Event = serde_json::from_value(sample()).unwrap();
+    for _ in 0..3 {
+        let failed = done(follow(&publisher, event.clone())).failed;
+        assert_eq!(failed, Some(sequence_number(&sample(), 0)));
+    }
+    assert_eq!(publisher.queue.bodies(QueueName::Callbacks).len(), 0, "or they would be sent with every try");
+    publisher.bus.as_ref().unwrap().bus.set_down(false);
+    assert_eq!(done(follow(&publisher, event.clone())).failed, None);
+    let (told, called) = (on_the_bus(&publisher), publisher.queue.bodies(QueueName::Callbacks));
+    assert_eq!(told.len(), called.len());
+    done(follow(&publisher, event));
+    assert_eq!(on_the_bus(&publisher)[told.len()..], told, "repeated under the same ids");
+}
+
+#[test]
+fn bus_is_opened_only_if_something_goes_there() {
+    let environment = |events: &str| [("BUS_EVENTS", events)].into_iter().collect::<Environment>();
+    let opened = bus_outlet(&environment("stock.low"), || Ok(MemoryBus::default())).unwrap().unwrap();
+    assert_eq!(opened.events, "stock.low".parse().unwrap());
+    for nothing in [Environment::default(), environment("")] {
+        assert!(bus_outlet::<MemoryBus>(&nothing, || unreachable!("nobody needs it")).unwrap().is_none());
+    }
+    let error = bus_outlet(&environment("stock.lost"), || Ok(MemoryBus::default())).unwrap_err();
+    assert!(error.to_string().starts_with("environment variable BUS_EVENTS must be names of events"));
 }

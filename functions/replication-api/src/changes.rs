@@ -7,8 +7,8 @@ use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Json;
-use evenstock_app::{Behind, Clock, FeedStore, StockStore, StoreError, changes_behind};
-use evenstock_domain::{FeedEvent, OrganizationId, Timestamp};
+use evenstock_app::{Behind, Clock, FeedEventBody, FeedStore, StockStore, StoreError, changes_behind};
+use evenstock_domain::{OrganizationId, Timestamp};
 use evenstock_runtime::http::{ApiError, Caller, FieldIssue};
 use lambda_http::Context;
 use serde::{Deserialize, Serialize};
@@ -44,51 +44,11 @@ pub(crate) struct ChangesQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangesBody {
-    events: Vec<EventBody>,
+    events: Vec<FeedEventBody>,
     /// The `fromOffset` of the next question.
     next_offset: u64,
     /// Whether more is there already.
     has_more: bool,
-}
-
-/// One change of one level.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct EventBody {
-    /// Its number: ascending, without gaps.
-    seq: u64,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    product_id: String,
-    store_id: String,
-    /// The change of available units.
-    delta: i64,
-    /// Available units after it; below 0 when more was sold than was there.
-    new_quantity: i64,
-    new_reserved: i64,
-    new_version: u64,
-    source: String,
-    event_id: String,
-    /// When it was applied.
-    ts: String,
-}
-
-impl EventBody {
-    fn new(FeedEvent { seq, change }: &FeedEvent) -> Self {
-        Self {
-            seq: *seq,
-            kind: change.kind.name(),
-            product_id: change.sku.to_string(),
-            store_id: change.location.to_string(),
-            delta: change.delta,
-            new_quantity: change.quantity,
-            new_reserved: change.reserved,
-            new_version: change.version,
-            source: change.source.to_string(),
-            event_id: format!("{:016x}", u64::from_be_bytes(change.event_id.0)),
-            ts: change.at.to_string(),
-        }
-    }
 }
 
 /// What a caller asks for.
@@ -156,7 +116,7 @@ where
         Behind::Events { events, head } => {
             let next_offset = events.last().map_or(asked.offset, |event| event.seq);
             let has_more = next_offset < head;
-            Ok(Json(ChangesBody { events: events.iter().map(EventBody::new).collect(), next_offset, has_more }))
+            Ok(Json(ChangesBody { events: events.iter().map(FeedEventBody::from).collect(), next_offset, has_more }))
         }
         Behind::Ahead => Err(ApiError::bad_field("fromOffset", "is ahead of the newest change")),
         Behind::Gone => {

@@ -9,6 +9,7 @@ mod apply;
 mod audit;
 mod breaker;
 mod bulk;
+mod bus;
 mod callback;
 mod counters;
 mod create;
@@ -46,9 +47,10 @@ pub use apply::{GroupResult, apply_group};
 pub use audit::{AdminAction, AuditEntry, AuditLog, AuditPage, AuditPosition};
 pub use breaker::{admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
+pub use bus::{Bus, BusError, BusEvents, BusOutlet, UnknownBusEvent, put_on_bus};
 pub use callback::{
     Arrival, Arrivals, Call, CallbackJob, CallbackSender, CallbackStore, DeliverDeps, DeliverReport, DeliveryPage,
-    DueDelivery, EndpointChange, FanOutError, FannedOut, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
+    DueDelivery, EndpointChange, FanOutError, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
     ReplayError, ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
     announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
     replay, replay_since, requeue, reset_health, secret_context, send_test,
@@ -58,8 +60,8 @@ pub use create::{Create, CreateResult, create};
 pub use error::{FeedError, QueueError, StoreError, with_causes};
 pub use evenstock_domain::EventType;
 pub use feed::{
-    Behind, Candidate, FeedDeps, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass, RepairReport,
-    RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
+    Behind, Candidate, FeedDeps, FeedEventBody, FeedStore, LevelScan, RecentPages, RepairLimits, RepairPass,
+    RepairReport, RepairStore, ScanPage, changes_behind, head_of_feed, publish, repair, snapshot_offset,
 };
 pub use history::{HistoryItem, HistoryPage, HistoryPosition, history};
 pub use jobs::{

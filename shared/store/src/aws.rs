@@ -102,6 +102,11 @@ pub fn sqs_client(settings: &AwsSettings) -> aws_sdk_sqs::Client {
     client!(aws_sdk_sqs, settings)
 }
 
+/// An EventBridge client.
+pub fn event_bridge_client(settings: &AwsSettings) -> aws_sdk_eventbridge::Client {
+    client!(aws_sdk_eventbridge, settings)
+}
+
 /// A KMS client.
 pub fn kms_client(settings: &AwsSettings) -> aws_sdk_kms::Client {
     client!(aws_sdk_kms, settings)

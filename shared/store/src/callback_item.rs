@@ -5,7 +5,9 @@ use evenstock_domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, EventType, KEPT_MS, OrganizationId, StoreId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
+use crate::arrival_bodies::{pack, unpack};
 use crate::errors::corrupt;
 use crate::keys::{self, Key};
 use crate::level_item::item_name;
@@ -143,6 +145,9 @@ pub(crate) struct ArrivalsItem {
     sk: String,
     /// What arrived.
     l: Vec<ArrivalPart>,
+    /// Their bodies, packed; absent when they are too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bo: Option<ByteBuf>,
     /// When it may be deleted, seconds.
     x: i64,
 }
@@ -154,6 +159,9 @@ struct ArrivalPart {
     /// The event's name and kind.
     ei: String,
     ev: String,
+    /// Marketplace store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    st: Option<String>,
     #[serde(flatten)]
     attempt: AttemptPart,
 }
@@ -167,10 +175,13 @@ impl ArrivalsItem {
             i: arrival.id.to_string(),
             ei: arrival.event_id.clone(),
             ev: arrival.event.as_str().to_owned(),
+            st: arrival.store.as_ref().map(ToString::to_string),
             attempt: AttemptPart::new(&arrival.attempt),
         };
         let x = arrivals.at.plus_millis(KEPT_MS).as_millis() / 1000 + 1;
-        Self { pk, sk, l: arrivals.arrived.iter().map(part).collect(), x }
+        let bodies: Option<Vec<_>> = arrivals.arrived.iter().map(|arrival| arrival.body.as_deref()).collect();
+        let bo = bodies.and_then(|bodies| pack(&bodies)).map(ByteBuf::from);
+        Self { pk, sk, l: arrivals.arrived.iter().map(part).collect(), bo, x }
     }
 }
 
@@ -178,9 +189,17 @@ pub(crate) fn read_arrivals(attributes: Attributes) -> Result<Vec<Arrival>, Stor
     let name = item_name(&attributes);
     let item: ArrivalsItem =
         serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| corrupt(name.clone(), error))?;
-    let read = |part: ArrivalPart| {
+    let read = |(part, body): (ArrivalPart, Option<String>)| {
         let (id, event) = (DeliveryId::parse(&part.i).ok()?, EventType::parse(&part.ev)?);
-        Some(Arrival { id, event_id: part.ei, event, attempt: part.attempt.read()? })
+        let store = part.st.as_deref().map(StoreId::parse).transpose().ok()?;
+        Some(Arrival { id, event_id: part.ei, event, store, body, attempt: part.attempt.read()? })
     };
-    item.l.into_iter().map(read).collect::<Option<_>>().ok_or_else(|| corrupt(name, "not a log of deliveries"))
+    let bodies = match &item.bo {
+        Some(packed) => unpack(packed).filter(|bodies| bodies.len() == item.l.len()),
+        None => Some(Vec::new()),
+    };
+    let bodies = bodies.ok_or_else(|| corrupt(name.clone(), "bodies that cannot be unpacked"))?;
+    let bodies = bodies.into_iter().map(Some).chain(core::iter::repeat(None));
+    let arrived: Option<_> = item.l.into_iter().zip(bodies).map(read).collect();
+    arrived.ok_or_else(|| corrupt(name, "not a log of deliveries"))
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use evenstock_app::{Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
+use evenstock_app::{Arrival, Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
 use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
 use serde::Serialize;
 
@@ -26,6 +26,13 @@ const ABSENT: &str = "attribute_not_exists(pk)";
 /// The delivery still waits, and nobody looked after it since it was listed. `rev` stays: who is at work on it may
 /// finish.
 const STILL_DUE: &str = "dt = :seen";
+
+/// How far the clock of whoever wrote an arrival down may be behind that of the event, in milliseconds.
+const CLOCKS_DIFFER_MS: i64 = 10_000;
+
+/// Entries of one page in which an arrival is looked for, and such pages at most: ten thousand deliveries in full batches.
+const FIND_PAGE: u32 = 250;
+const FIND_PAGES_MAX: u32 = 4;
 
 impl CallbackStore for DynamoStore {
     async fn load_registry(&self, organization: &OrganizationId) -> Result<(Option<u64>, Registry), StoreError> {
@@ -77,6 +84,31 @@ impl CallbackStore for DynamoStore {
         self.put_over(None, &ArrivalsItem::new(arrivals)).await.map(|_| ())
     }
 
+    async fn find_arrival(
+        &self,
+        organization: &OrganizationId,
+        id: &DeliveryId,
+    ) -> Result<Option<Arrival>, StoreError> {
+        let pk = keys::endpoint_partition(organization, &id.endpoint);
+        let from = keys::arrivals_prefix_from(id.time.plus_millis(-CLOCKS_DIFFER_MS));
+        let mut start = None;
+        for _ in 0..FIND_PAGES_MAX {
+            let range = (from.clone(), format!("{ARRIVALS_PREFIX}~"));
+            let query = self.query_endpoint(&pk, range, FIND_PAGE).set_exclusive_start_key(start);
+            let page = query.send().await.map_err(store_error)?;
+            for item in page.items.unwrap_or_default() {
+                if let Some(found) = read_arrivals(item)?.into_iter().find(|arrival| arrival.id == *id) {
+                    return Ok(Some(found));
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     async fn list_deliveries(
         &self,
         organization: &OrganizationId,
@@ -87,7 +119,7 @@ impl CallbackStore for DynamoStore {
         let pk = keys::endpoint_partition(organization, endpoint);
         let start = after.map(|sk| HashMap::from([("pk".to_owned(), text(&pk)), ("sk".to_owned(), text(sk))]));
         let query = self
-            .query_endpoint(&pk, ARRIVALS_PREFIX.to_owned(), limit)
+            .query_endpoint(&pk, (ARRIVALS_PREFIX.to_owned(), format!("{DELIVERY_PREFIX}~")), limit)
             .scan_index_forward(false)
             .set_exclusive_start_key(start);
         let page = query.send().await.map_err(store_error)?;
@@ -115,7 +147,8 @@ impl CallbackStore for DynamoStore {
             let key = keys::delivery(organization, id);
             HashMap::from([("pk".to_owned(), text(key.pk)), ("sk".to_owned(), text(key.sk))])
         });
-        let query = self.query_endpoint(&pk, keys::delivery_prefix_from(since), limit).set_exclusive_start_key(start);
+        let range = (keys::delivery_prefix_from(since), format!("{DELIVERY_PREFIX}~"));
+        let query = self.query_endpoint(&pk, range, limit).set_exclusive_start_key(start);
         let page = query.send().await.map_err(store_error)?;
         let more = page.last_evaluated_key.is_some();
         let deliveries = page.items.unwrap_or_default().into_iter().map(read_delivery).collect::<Result<_, _>>()?;
@@ -172,10 +205,8 @@ impl DynamoStore {
         Ok(written.is_ok())
     }
 
-    /// Asks for an endpoint's deliveries, and what arrived at once, from a sort key on.
-    fn query_endpoint(&self, pk: &str, from: String, limit: u32) -> QueryFluentBuilder {
-        // Behind every delivery, and before the endpoint's health.
-        let end = format!("{DELIVERY_PREFIX}~");
+    /// Asks for an endpoint's deliveries, or what arrived at once, or both, between two sort keys.
+    fn query_endpoint(&self, pk: &str, (from, end): (String, String), limit: u32) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.table)

@@ -322,8 +322,13 @@ pub(crate) fn parse_delivery(pk: &str, sk: &str) -> Option<(OrganizationId, Deli
     Some((OrganizationId::parse(&unescape(organization)).ok()?, id))
 }
 
+/// What the sort keys of what was written down at `time` begin with; smaller than those of what came later.
+pub(crate) fn arrivals_prefix_from(time: Timestamp) -> String {
+    format!("{ARRIVALS_PREFIX}{:014}#", time.as_millis().max(0))
+}
+
 pub(crate) fn arrivals(organization: &OrganizationId, endpoint: &EndpointId, at: Timestamp, digest: &str) -> Key {
-    let sk = format!("{ARRIVALS_PREFIX}{:014}#{digest}", at.as_millis());
+    let sk = format!("{}{digest}", arrivals_prefix_from(at));
     Key { pk: endpoint_partition(organization, endpoint), sk }
 }
 

@@ -1,4 +1,4 @@
-//! The ports of storage and queues, on DynamoDB and SQS.
+//! The ports of storage, queues and the bus, on DynamoDB, SQS and EventBridge.
 //!
 //! This crate owns the table's layout (`keys`, the `*_item` modules) and the translation of AWS errors. Item types are
 //! apart from the domain's: an item that cannot be turned into a domain value is corrupt, never absent.
@@ -7,6 +7,7 @@
 //! is made here.
 
 mod api_keys;
+mod arrival_bodies;
 mod audit_log;
 mod aws;
 mod breakers;
@@ -19,6 +20,7 @@ mod conflicts;
 mod counters;
 mod endpoint_item;
 mod errors;
+mod event_bridge;
 mod job_item;
 mod jobs;
 mod keys;
@@ -43,7 +45,8 @@ mod table;
 mod warehouse_item;
 mod warehouses;
 
-pub use aws::{AwsSettings, dynamodb_client, kms_client, sqs_client};
+pub use aws::{AwsSettings, dynamodb_client, event_bridge_client, kms_client, sqs_client};
+pub use event_bridge::EventBridge;
 pub use level_item::{LevelChanges, LevelItem, level_change};
 pub use order_stream::{oversold_change, receipt_change, store_change};
 pub use reservation_item::reservation_change;

@@ -4,6 +4,7 @@
 //! The functions are the ones that Lambda runs. What stands in for AWS is here: an embedded DynamoDB reached by the AWS
 //! SDK, durable queues, timers. Needs no Docker, no cloud account and no network.
 
+mod bus;
 mod cli;
 mod commands;
 mod dead_letters;

@@ -174,3 +174,21 @@ async fn removed_endpoint_is_told_nothing_more() {
     assert_eq!(world.callbacks.store.deliveries()[0].state, DeliveryState::Failed, "nothing stays due for ever");
     assert!(world.callbacks.store.load_registry(&organization()).await.unwrap().1.endpoints.is_empty());
 }
+
+#[tokio::test]
+async fn new_address_is_not_disabled_for_what_the_old_one_answered() {
+    let mut world = world(Scripted::default(), "5s");
+    let endpoint = world.register("moved", DOWN).await;
+    world.callbacks.sender.will_answer(DOWN, 410, None, 1);
+    world.announce(&names(1)).await;
+    let bodies = world.receive();
+    // The batch has read the registry, and its owner moves the endpoint while it is called.
+    let (store, clock) = (&world.callbacks.store, &world.callbacks.clock);
+    let to_up = |endpoint: &mut evenstock_domain::Endpoint| UP.clone_into(&mut endpoint.target);
+    evenstock_app::change_endpoint(store, clock, &organization(), &endpoint.id, to_up).await.unwrap();
+    let gone = evenstock_domain::Disabled { reason: DisabledReason::Gone, at: world.now() };
+    evenstock_app::disable_endpoint(store, clock, &organization(), &endpoint, gone).await.unwrap();
+    assert!(world.endpoint("moved").await.is_active());
+    world.call(&bodies).await;
+    assert_eq!(world.arrived_at_once().len(), 1);
+}

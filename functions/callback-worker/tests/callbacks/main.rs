@@ -9,6 +9,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod cost;
 mod crashes;
 mod faults;
 mod many;

@@ -69,3 +69,19 @@ async fn endpoint_disabled_while_messages_wait_keeps_what_they_carry() {
     assert_eq!(world.callbacks.sender.calls().len(), 0);
     assert_eq!(world.callbacks.store.deliveries().len(), 4);
 }
+
+#[tokio::test]
+async fn endpoint_that_was_just_enabled_is_told_though_the_publisher_does_not_know_yet() {
+    let mut world = world(Scripted::default(), "1s");
+    world.register("receiver", TARGET).await;
+    switch(&world, false).await;
+    world.announce(&names(1)).await;
+    world.run(3_600_000).await;
+    assert_eq!(world.callbacks.store.deliveries().len(), 1, "kept while it is disabled");
+    let before = world.now();
+    switch(&world, true).await;
+    world.callbacks.clock.advance_ms(before.millis_since(world.now()));
+    world.announce(&["after".to_owned()]).await;
+    world.run(3_600_000).await;
+    assert_eq!(world.arrived_at_once(), ["after"]);
+}

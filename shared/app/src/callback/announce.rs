@@ -1,10 +1,10 @@
 //! What changes of stock and reservations are announced as. Pure: the same change gives the same announcements.
 
 use evenstock_domain::{EventType, FeedEvent, OrganizationId, Quantity, Reservation, ReservationState};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::Announcement;
+use crate::{Announcement, FeedEventBody};
 
 /// Announces a change of stock: that it changed; that it fell to the threshold or below; that more was sold than was
 /// there. The last two only when this very change crossed the line.
@@ -28,7 +28,7 @@ pub fn announce_change(
             time: event.change.at,
             organization: organization.clone(),
             store: None,
-            data: feed_data(event),
+            data: json!(FeedEventBody::from(event)),
         }
     };
     happened.into_iter().filter(|(_, happened)| *happened).map(announce).collect()
@@ -65,23 +65,6 @@ fn event_id(event: EventType, what: &[&str]) -> String {
         hash.update(part);
     }
     format!("evt_{}", hex::encode(hash.finalize().get(..16).unwrap_or_default()))
-}
-
-/// The event as the change feed shows it.
-fn feed_data(FeedEvent { seq, change }: &FeedEvent) -> Value {
-    json!({
-        "seq": seq,
-        "type": change.kind.name(),
-        "productId": change.sku.as_str(),
-        "storeId": change.location.as_str(),
-        "delta": change.delta,
-        "newQuantity": change.quantity,
-        "newReserved": change.reserved,
-        "newVersion": change.version,
-        "source": change.source.as_str(),
-        "eventId": hex::encode(change.event_id.0),
-        "ts": change.at.to_string(),
-    })
 }
 
 #[cfg(test)]

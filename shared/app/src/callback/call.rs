@@ -95,8 +95,8 @@ where
     );
     let duration_ms = tried.attempt.duration_ms;
     if arrived && work.rev.is_none() {
-        let (id, event_id) = (next.id, next.event_id);
-        let arrival = Arrival { id, event_id, event: next.event, attempt: tried.attempt };
+        let (id, event_id, event, store, body) = (next.id, next.event_id, next.event, next.store, Some(next.body));
+        let arrival = Arrival { id, event_id, event, store, body, attempt: tried.attempt };
         return Outcome::Arrived { arrival: Some(arrival), duration_ms };
     }
     if save(deps, work.rev, &next).await.is_err() {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenstock_domain::{
-    Admission, Delivery, DeliveryId, DisabledReason, Endpoint, EndpointId, OrganizationId, ProbeToken, Registry,
-    RetrySchedule, Round, Timestamp,
+    Admission, Delivery, DeliveryId, Disabled, DisabledReason, Endpoint, EndpointId, OrganizationId, ProbeToken,
+    Registry, RetrySchedule, Round, Timestamp,
 };
 use futures::StreamExt;
 use futures::future::join_all;
@@ -151,6 +151,9 @@ where
     C: Clock,
 {
     let mut report = DeliverReport::default();
+    // Replays take what time there is: they come last.
+    let is_replay = |(_, job): &(usize, CallbackJob)| matches!(job, CallbackJob::Replay { .. });
+    let (replays, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_replay);
     let mut work = Vec::new();
     for (place, job) in jobs {
         match prepare(deps, endpoint, place, job, until).await {
@@ -159,29 +162,54 @@ where
             Err(()) => report.failed.push(place),
         }
     }
+    deliver_work(deps, organization, (id, endpoint), work, name, until, &mut report).await;
+    for (place, job) in replays {
+        match prepare(deps, endpoint, place, job, until).await {
+            Ok(_) => report.idle += 1,
+            Err(()) => report.failed.push(place),
+        }
+    }
+    report
+}
+
+/// Calls an endpoint with everything that is ready, if it may be called; the rest waits.
+async fn deliver_work<S, Q, P, K, C>(
+    deps: DeliverDeps<'_, S, Q, P, K, C>,
+    organization: &OrganizationId,
+    (id, endpoint): (&EndpointId, Option<&Endpoint>),
+    mut work: Vec<Work>,
+    name: &str,
+    until: Timestamp,
+    report: &mut DeliverReport,
+) where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
     if work.is_empty() {
-        return report;
+        return;
     }
     let Some(endpoint) = endpoint.filter(|endpoint| endpoint.is_active()) else {
-        keep(deps, endpoint.is_some(), work, &mut report).await;
-        return report;
+        keep(deps, endpoint.is_some(), work, report).await;
+        return;
     };
     match admit(deps, organization, id, name).await {
-        Ok(Admission::Open { until }) => park(deps, work, Some(until), &mut report).await,
+        Ok(Admission::Open { until }) => park(deps, work, Some(until), report).await,
         Ok(admission) => {
             let rest = match &admission {
                 Admission::Probe(_) => work.split_off(1),
                 _ => Vec::new(),
             };
-            park(deps, rest, None, &mut report).await;
-            call_all(deps, organization, endpoint, work, &admission, until, &mut report).await;
+            park(deps, rest, None, report).await;
+            call_all(deps, organization, endpoint, work, &admission, until, report).await;
         }
         Err(error) => {
             warn!(endpoint.id = %id, error = with_causes(&error), "deliveries to {id} come back");
             report.failed.extend(work.iter().map(|work| work.place));
         }
     }
-    report
 }
 
 /// What a job asks to deliver now; nothing when it was done already, or does itself.
@@ -292,7 +320,7 @@ async fn call_all<S, Q, P, K, C>(
     drop(calls);
     park(deps, late, None, report).await;
     log(deps, organization, &endpoint.id, arrivals, report).await;
-    settle_health(deps, organization, &endpoint.id, &round, admission, gone).await;
+    settle_health(deps, organization, endpoint, &round, admission, gone).await;
 }
 
 /// Writes down what arrived at once. What cannot be written down comes back, and arrives again.
@@ -329,7 +357,7 @@ async fn log<S, Q, P, K, C>(
 async fn settle_health<S, Q, P, K, C>(
     deps: DeliverDeps<'_, S, Q, P, K, C>,
     organization: &OrganizationId,
-    id: &EndpointId,
+    endpoint: &Endpoint,
     round: &Round,
     admission: &Admission,
     gone: bool,
@@ -337,7 +365,7 @@ async fn settle_health<S, Q, P, K, C>(
     S: CallbackStore,
     C: Clock,
 {
-    let now = deps.clock.now();
+    let (now, id) = (deps.clock.now(), &endpoint.id);
     let mut given_up = false;
     let settled = async {
         for attempt in 1..=RECORD_TRIES_MAX {
@@ -361,7 +389,7 @@ async fn settle_health<S, Q, P, K, C>(
         (false, true) => DisabledReason::Failing,
         (false, false) => return,
     };
-    match disable_endpoint(deps.store, deps.clock, organization, id, reason, now).await {
+    match disable_endpoint(deps.store, deps.clock, organization, endpoint, Disabled { reason, at: now }).await {
         Ok(_) => info!(endpoint.id = %id, reason = reason.as_str(), "endpoint {id} is disabled"),
         Err(error) => warn!(endpoint.id = %id, error = with_causes(&error), "endpoint {id} is disabled later"),
     }

@@ -5,11 +5,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use evenstock_domain::{Delivery, DeliveryId, Endpoint, OrganizationId, Registry, Timestamp};
-use futures::{StreamExt, TryStreamExt};
+use evenstock_domain::{Endpoint, OrganizationId, Registry, Timestamp};
+use serde_json::json;
+use tracing::error;
 
 use crate::{
     Announcement, CallbackJob, CallbackStore, FrozenEvent, Outgoing, Queue, QueueError, QueueName, StoreError,
+    with_causes,
 };
 
 /// How long a registry is believed without asking again, in milliseconds: a new endpoint is told after that at the
@@ -19,26 +21,14 @@ const BELIEVED_MS: i64 = 60_000;
 /// Registries that a process remembers.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// Deliveries for disabled endpoints that are stored at once.
-const AT_ONCE: usize = 8;
-
 /// Who wants to be told, as far as a process knows: at most one read an organization and minute.
 #[derive(Debug, Default)]
 pub struct Subscriptions(Mutex<HashMap<OrganizationId, (Arc<Registry>, Timestamp)>>);
 
-/// What came of announcements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FannedOut {
-    /// Messages that were sent.
-    pub queued: usize,
-    /// Deliveries that are kept because their endpoint is disabled.
-    pub kept: usize,
-}
-
 /// Why announcements could not be passed on. All of them may be passed on again.
 #[derive(Debug, thiserror::Error)]
 pub enum FanOutError {
-    /// The endpoints cannot be read, or a delivery cannot be kept.
+    /// The endpoints cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The messages cannot be sent.
@@ -72,7 +62,10 @@ impl Subscriptions {
     }
 }
 
-/// Passes announcements on to whoever wants them. Done when it returns: every message is sent, everything else is kept.
+/// Passes announcements on to whoever wants them: how many messages that took. Every message is sent when it returns.
+///
+/// Disabled endpoints get theirs too: what a process believes may be a minute old, and the worker, which reads anew,
+/// keeps the event or calls an endpoint that was enabled meanwhile.
 ///
 /// # Errors
 /// [`FanOutError`]; some may have been passed on, and passing them on again is harmless.
@@ -82,38 +75,43 @@ pub async fn fan_out<S: CallbackStore, Q: Queue>(
     subscriptions: &Subscriptions,
     now: Timestamp,
     announcements: &[Announcement],
-) -> Result<FannedOut, FanOutError> {
-    let (mut messages, mut kept): (Vec<Outgoing>, Vec<Delivery>) = (Vec::new(), Vec::new());
+) -> Result<usize, FanOutError> {
+    let (mut messages, mut letters): (Vec<Outgoing>, Vec<Outgoing>) = (Vec::new(), Vec::new());
     for announcement in announcements {
-        let registry = subscriptions.of(store, &announcement.organization, now).await?;
+        let registry = match subscriptions.of(store, &announcement.organization, now).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                letters.push(letter(announcement, &error));
+                continue;
+            }
+            registry => registry?,
+        };
         let mut frozen = None;
         for endpoint in registry.wanting(announcement.event) {
             let event = frozen.get_or_insert_with(|| FrozenEvent::of(announcement)).clone();
-            if endpoint.is_active() {
-                messages.push(first(&registry.organization, endpoint, event).outgoing(0));
-            } else {
-                kept.push(delivery_of(&registry.organization, endpoint, event).kept(now));
-            }
+            messages.push(first(&registry.organization, endpoint, event).outgoing(0));
         }
     }
-    let counted = FannedOut { queued: messages.len(), kept: kept.len() };
-    if !messages.is_empty() {
+    let count = messages.len();
+    if count > 0 {
         queue.send(QueueName::Callbacks, messages).await?;
     }
-    let keep = kept.iter().map(|delivery| store.save_delivery(None, delivery));
-    // One that is there already was kept before.
-    let mut keeping = futures::stream::iter(keep.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
-    while keeping.try_next().await?.is_some() {}
-    Ok(counted)
+    if !letters.is_empty() {
+        queue.send(QueueName::StreamDlq, letters).await?;
+    }
+    Ok(count)
+}
+
+/// What nobody can be found for goes to the stream's dead letters, as it would have been sent: one organization's
+/// endpoints that cannot be read must not hold up all others.
+fn letter(announcement: &Announcement, error: &StoreError) -> Outgoing {
+    let (event_id, reason) = (&announcement.event_id, with_causes(error));
+    error!(event_id, reason, "event {event_id} went to the dead letters");
+    let letter = json!({ "reason": reason, "eventId": event_id, "body": FrozenEvent::of(announcement).body });
+    Outgoing::now(letter.to_string(), announcement.organization.clone())
 }
 
 fn first(organization: &OrganizationId, endpoint: &Endpoint, event: FrozenEvent) -> CallbackJob {
     CallbackJob::First { organization: organization.clone(), endpoint: endpoint.id.clone(), event }
-}
-
-fn delivery_of(organization: &OrganizationId, endpoint: &Endpoint, event: FrozenEvent) -> Delivery {
-    let id = DeliveryId::new(&endpoint.id, &event.event_id, event.time);
-    Delivery::new(organization.clone(), id, event.event_id, event.event, event.store, event.body)
 }
 
 /// Sends one announcement to one endpoint, whatever it subscribed to: to see whether it can be reached.

@@ -16,7 +16,7 @@ mod store;
 
 pub use announce::{announce_change, announce_reservation};
 pub use deliver::{DeliverDeps, DeliverReport, deliver};
-pub use fan_out::{FanOutError, FannedOut, Subscriptions, fan_out, send_test};
+pub use fan_out::{FanOutError, Subscriptions, fan_out, send_test};
 pub use job::{CallbackJob, FrozenEvent, InvalidJob};
 pub use registry::{
     EndpointChange, Registration, change_endpoint, disable_endpoint, register_endpoint, remove_endpoint, reset_health,

@@ -1,7 +1,7 @@
 //! Registering endpoints and changing them: load the registry, decide, write it if nobody else did.
 
 use evenstock_domain::{
-    DisabledReason, Endpoint, EndpointHealth, EndpointId, OrganizationId, Registered, Registry, Replaced, Timestamp,
+    Disabled, Endpoint, EndpointHealth, EndpointId, OrganizationId, Registered, Registry, Replaced,
 };
 
 use crate::{CallbackStore, Clock, StoreError};
@@ -74,7 +74,8 @@ pub async fn change_endpoint<S: CallbackStore, C: Clock>(
     replace(store, clock, organization, id, |registry| registry.replace(id, &change)).await
 }
 
-/// Stops telling an endpoint.
+/// Stops telling an endpoint, unless it leads somewhere else by now than `called`: what an address did says nothing
+/// about the next one.
 ///
 /// # Errors
 /// [`StoreError`] as above.
@@ -82,11 +83,10 @@ pub async fn disable_endpoint<S: CallbackStore, C: Clock>(
     store: &S,
     clock: &C,
     organization: &OrganizationId,
-    id: &EndpointId,
-    reason: DisabledReason,
-    at: Timestamp,
+    called: &Endpoint,
+    disabled: Disabled,
 ) -> Result<EndpointChange, StoreError> {
-    replace(store, clock, organization, id, |registry| registry.disable(id, reason, at)).await
+    replace(store, clock, organization, &called.id, |registry| registry.disable(called, disabled)).await
 }
 
 /// Removes an endpoint. Its deliveries stay until they are forgotten, and nobody sends them any more.

@@ -28,7 +28,7 @@ pub enum Replayed {
     Queued,
     /// It is still being tried.
     Pending,
-    /// There is no such delivery, or nothing is kept of it because it arrived at once.
+    /// There is no such delivery, or its body is not kept.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ pub struct ReplayProgress {
     pub after: Option<DeliveryId>,
 }
 
-/// Begins one delivery again, whether it failed or arrived in the end.
+/// Begins one delivery again, whether it failed or arrived.
 ///
 /// # Errors
 /// [`ReplayError`].
@@ -53,13 +53,20 @@ pub async fn replay<S: CallbackStore, Q: Queue, C: Clock>(
     id: &DeliveryId,
 ) -> Result<Replayed, ReplayError> {
     for attempt in 1..=TRIES_MAX {
-        let Some(stored) = store.load_delivery(organization, id).await? else {
+        let (rev, delivery) = match store.load_delivery(organization, id).await? {
+            Some(stored) => (Some(stored.rev), Some(stored.delivery)),
+            None => {
+                let arrival = store.find_arrival(organization, id).await?;
+                (None, arrival.and_then(|arrival| arrival.into_delivery(organization.clone())))
+            }
+        };
+        let Some(delivery) = delivery else {
             return Ok(Replayed::Unknown);
         };
-        let Some(again) = stored.delivery.replayed(clock.now()) else {
+        let Some(again) = delivery.replayed(clock.now()) else {
             return Ok(Replayed::Pending);
         };
-        if store.save_delivery(Some(stored.rev), &again).await? {
+        if store.save_delivery(rev, &again).await? {
             send(queue, organization, vec![id.clone()]).await?;
             return Ok(Replayed::Queued);
         }

@@ -32,10 +32,11 @@ pub struct RequeueReport {
     pub finished: bool,
 }
 
-/// Sends a message for every delivery that is due, until `until`.
+/// Sends a message for every delivery that is due, until `until`. Each minute begins with another group, so that one
+/// flood after another does not always use up the time of the same groups.
 ///
 /// # Errors
-/// [`StoreError`] when the due deliveries cannot be listed.
+/// [`StoreError`] when the due deliveries of a group cannot be listed; the other groups were served.
 pub async fn requeue<S: CallbackStore, Q: Queue, C: Clock>(
     store: &S,
     queue: &Q,
@@ -43,13 +44,22 @@ pub async fn requeue<S: CallbackStore, Q: Queue, C: Clock>(
     until: Timestamp,
 ) -> Result<RequeueReport, StoreError> {
     let mut report = RequeueReport { finished: true, ..RequeueReport::default() };
-    for bucket in 0..DUE_BUCKETS {
+    let mut unlisted = None;
+    let minute = clock.now().as_millis().div_euclid(60_000).rem_euclid(i64::from(DUE_BUCKETS));
+    let begin = u8::try_from(minute).unwrap_or_default();
+    for bucket in (begin..DUE_BUCKETS).chain(0..begin) {
         for page in 0..=PAGES_MAX {
             if clock.now() >= until || page == PAGES_MAX {
                 report.finished = false;
                 break;
             }
-            let due = store.due_deliveries(bucket, clock.now(), PAGE).await?;
+            let due = match store.due_deliveries(bucket, clock.now(), PAGE).await {
+                Ok(due) => due,
+                Err(error) => {
+                    unlisted = Some(error);
+                    break;
+                }
+            };
             let moved = send_again(store, queue, clock, &due, &mut report).await;
             // The index may still list what was moved: a page without anything new is the end of the group.
             if due.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) || moved == 0 {
@@ -57,7 +67,7 @@ pub async fn requeue<S: CallbackStore, Q: Queue, C: Clock>(
             }
         }
     }
-    Ok(report)
+    unlisted.map_or(Ok(report), Err)
 }
 
 /// How many of them are on their way now.
@@ -98,4 +108,76 @@ async fn send_again<S: CallbackStore, Q: Queue, C: Clock>(
         }
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicI64, Ordering};
+    use std::collections::BTreeSet;
+
+    use evenstock_domain::{Delivery, DeliveryId, EndpointId, EventType, OrganizationId};
+
+    use super::*;
+    use crate::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + millis).unwrap()
+    }
+
+    /// Deliveries that have been due for a minute: some in each group.
+    async fn with_due(store: &impl CallbackStore) {
+        let organization = OrganizationId::parse("us").unwrap();
+        let endpoint = EndpointId::parse("endpoint").unwrap();
+        let mut groups = BTreeSet::new();
+        for n in 0..200 {
+            let event = n.to_string();
+            let id = DeliveryId::new(&endpoint, &event, at(-60_000));
+            let delivery = Delivery::new(organization.clone(), id, event, EventType::StockLow, None, "{}".to_owned());
+            groups.insert(delivery.due_bucket());
+            assert!(store.save_delivery(None, &delivery).await.unwrap());
+        }
+        assert_eq!(groups.len(), usize::from(DUE_BUCKETS));
+    }
+
+    #[tokio::test]
+    async fn group_that_cannot_be_listed_holds_up_no_other() {
+        let memory = MemoryStore::default();
+        with_due(&memory).await;
+        let mut listed = 0;
+        let store = FaultyStore::new(memory, move |operation| {
+            listed += u32::from(operation == "due_deliveries");
+            if operation == "due_deliveries" && listed == 1 { Fault::NotDone } else { Fault::None }
+        });
+        let (queue, clock) = (MemoryQueue::default(), FixedClock::at(at(0)));
+        assert!(requeue(&store, &queue, &clock, at(1)).await.is_err(), "it is told");
+        let sent = queue.bodies(QueueName::Callbacks).len();
+        assert!((150..200).contains(&sent), "{sent} of the others");
+        requeue(&store, &queue, &clock, at(1)).await.unwrap();
+        assert_eq!(queue.bodies(QueueName::Callbacks).len(), 200);
+    }
+
+    /// A clock that moves with every look at it.
+    struct Ticking(AtomicI64);
+
+    impl Clock for Ticking {
+        fn now(&self) -> Timestamp {
+            at(self.0.fetch_add(1, Ordering::SeqCst))
+        }
+
+        async fn back_off(&self, _attempt: u32) {}
+    }
+
+    #[tokio::test]
+    async fn runs_that_have_no_time_for_all_groups_serve_each_in_turn() {
+        let store = MemoryStore::default();
+        with_due(&store).await;
+        let queue = MemoryQueue::default();
+        for minute in 0..i64::from(DUE_BUCKETS) {
+            let begun = minute * 60_000;
+            let report = requeue(&store, &queue, &Ticking(AtomicI64::new(begun)), at(begun + 5)).await.unwrap();
+            assert!(!report.finished);
+        }
+        let sent: BTreeSet<_> = queue.bodies(QueueName::Callbacks).into_iter().collect();
+        assert_eq!(sent.len(), 200);
+    }
 }

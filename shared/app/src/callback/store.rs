@@ -3,7 +3,8 @@
 use core::future::Future;
 
 use evenstock_domain::{
-    Attempt, Delivery, DeliveryId, EndpointHealth, EndpointId, EventType, OrganizationId, Registry, Timestamp,
+    Attempt, Delivery, DeliveryId, DeliveryState, EndpointHealth, EndpointId, EventType, OrganizationId, Registry,
+    StoreId, Timestamp,
 };
 
 use crate::StoreError;
@@ -17,7 +18,7 @@ pub struct StoredDelivery {
     pub delivery: Delivery,
 }
 
-/// A delivery that arrived at the first try: all that is kept of it.
+/// A delivery that arrived at the first try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
     /// Its name.
@@ -26,8 +27,28 @@ pub struct Arrival {
     pub event_id: String,
     /// The event's kind.
     pub event: EventType,
+    /// The marketplace store that the event is about.
+    pub store: Option<StoreId>,
+    /// What was sent, byte for byte; `None` when it was too long to be kept.
+    pub body: Option<String>,
     /// The try.
     pub attempt: Attempt,
+}
+
+impl Arrival {
+    /// The delivery as if it had been stored; `None` when its body was not kept.
+    pub fn into_delivery(self, organization: OrganizationId) -> Option<Delivery> {
+        let updated_at = self.attempt.at;
+        Some(Delivery {
+            state: DeliveryState::Succeeded,
+            attempts: vec![self.attempt],
+            tries: 1,
+            next_attempt_at: None,
+            due_at: None,
+            updated_at,
+            ..Delivery::new(organization, self.id, self.event_id, self.event, self.store, self.body?)
+        })
+    }
 }
 
 /// What arrived at one endpoint in one go, as one entry of its log.
@@ -120,6 +141,14 @@ pub trait CallbackStore: Send + Sync {
 
     /// Writes down what arrived. The same again changes nothing.
     fn log_arrivals(&self, arrivals: &Arrivals) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Finds a delivery that arrived at once, among what was written down from its event's time on. `None` when it is not
+    /// there, or so much arrived before it that looking further costs too much.
+    fn find_arrival(
+        &self,
+        organization: &OrganizationId,
+        id: &DeliveryId,
+    ) -> impl Future<Output = Result<Option<Arrival>, StoreError>> + Send;
 
     /// Lists an endpoint's deliveries, at most `limit` entries from `after` on.
     fn list_deliveries(

@@ -210,6 +210,8 @@ pub async fn deliveries_list_page_by_page<S: CallbackStore>(store: &S) {
             id: DeliveryId::new(&id, &format!("log{n}-{place}"), at(place)),
             event_id: format!("log{n}-{place}"),
             event: EventType::StockChanged,
+            store: None,
+            body: Some("{}".to_owned()),
             attempt: tried(Some(204)).attempt,
         };
         let (organization, endpoint) = (tenant.clone(), id.clone());
@@ -271,4 +273,40 @@ pub async fn replay_begins_failed_deliveries_again_page_by_page<S: CallbackStore
     assert_eq!(queued, 47, "those since then, without the one that was replayed before");
     assert!(calls >= 3);
     assert_eq!(queue.bodies(QueueName::Callbacks).len(), 48);
+}
+
+pub async fn arrival_is_found_with_its_body_and_replayed<S: CallbackStore>(store: &S) {
+    let (clock, queue, tenant) = (FixedClock::at(at(100_000)), MemoryQueue::default(), organization());
+    let arrival = |n: i64, body: Option<String>| {
+        let Delivery { id, event_id, event, store, .. } = delivery(&format!("log{n}"), n);
+        Arrival { id, event_id, event, store, body, attempt: tried(Some(204)).attempt }
+    };
+    let body = |n: i64| Some(format!("{{\"n\":{n},\"text\":\"\u{1f980}\"}}"));
+    for batch in 0..20 {
+        let arrived: Vec<_> = (batch * 10..batch * 10 + 10).map(|n| arrival(n, body(n))).collect();
+        let (organization, endpoint) = (tenant.clone(), endpoint_id("e#1"));
+        store.log_arrivals(&Arrivals { organization, endpoint, at: at(batch * 10 + 2000), arrived }).await.unwrap();
+    }
+    let without = arrival(900, None);
+    let (organization, endpoint) = (tenant.clone(), endpoint_id("e#1"));
+    let lost = Arrivals { organization, endpoint, at: at(901), arrived: vec![without.clone()] };
+    store.log_arrivals(&lost).await.unwrap();
+    for n in [0, 77, 199] {
+        let wanted = arrival(n, body(n));
+        assert_eq!(store.find_arrival(&tenant, &wanted.id).await.unwrap(), Some(wanted));
+    }
+    assert_eq!(store.find_arrival(&tenant, &without.id).await.unwrap(), Some(without.clone()));
+    let unknown = DeliveryId::new(&endpoint_id("e#1"), "none", at(0));
+    assert_eq!(store.find_arrival(&tenant, &unknown).await.unwrap(), None);
+    for unknown in [unknown, without.id] {
+        assert_eq!(replay(store, &queue, &clock, &tenant, &unknown).await.unwrap(), Replayed::Unknown);
+    }
+    let wanted = arrival(77, body(77));
+    for expected in [Replayed::Queued, Replayed::Pending] {
+        assert_eq!(replay(store, &queue, &clock, &tenant, &wanted.id).await.unwrap(), expected);
+    }
+    let again = store.load_delivery(&tenant, &wanted.id).await.unwrap().unwrap().delivery;
+    assert_eq!((Some(again.body), again.store, again.attempts), (wanted.body, wanted.store, vec![wanted.attempt]));
+    assert_eq!((again.state, again.tries, again.next_attempt_at), (DeliveryState::Pending, 0, Some(at(100_000))));
+    assert_eq!(queue.bodies(QueueName::Callbacks).len(), 1);
 }

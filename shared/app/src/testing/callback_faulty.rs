@@ -3,7 +3,7 @@
 use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
 
 use super::FaultyStore;
-use crate::{Arrivals, CallbackStore, DeliveryPage, DueDelivery, StoreError, StoredDelivery};
+use crate::{Arrival, Arrivals, CallbackStore, DeliveryPage, DueDelivery, StoreError, StoredDelivery};
 
 impl<S: CallbackStore> CallbackStore for FaultyStore<S> {
     async fn load_registry(&self, organization: &OrganizationId) -> Result<(Option<u64>, Registry), StoreError> {
@@ -46,6 +46,14 @@ impl<S: CallbackStore> CallbackStore for FaultyStore<S> {
 
     async fn log_arrivals(&self, arrivals: &Arrivals) -> Result<(), StoreError> {
         self.call("log_arrivals", self.inner().log_arrivals(arrivals)).await
+    }
+
+    async fn find_arrival(
+        &self,
+        organization: &OrganizationId,
+        id: &DeliveryId,
+    ) -> Result<Option<Arrival>, StoreError> {
+        self.call("find_arrival", self.inner().find_arrival(organization, id)).await
     }
 
     async fn list_deliveries(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
 
 use super::MemoryStore;
-use crate::{Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
+use crate::{Arrival, Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
 
 type Endpoint = (OrganizationId, EndpointId);
 
@@ -112,6 +112,19 @@ impl CallbackStore for MemoryStore {
             state.log.entry(key).or_insert_with(|| arrivals.clone());
         });
         Ok(())
+    }
+
+    async fn find_arrival(
+        &self,
+        organization: &OrganizationId,
+        id: &DeliveryId,
+    ) -> Result<Option<Arrival>, StoreError> {
+        let whose = (organization.clone(), id.endpoint.clone());
+        Ok(self.with_callbacks(|state| {
+            let of_endpoint = state.log.iter().filter(|((of, ..), _)| *of == whose);
+            let mut arrived = of_endpoint.flat_map(|(_, arrivals)| &arrivals.arrived);
+            arrived.find(|arrival| arrival.id == *id).cloned()
+        }))
     }
 
     async fn list_deliveries(

@@ -64,7 +64,7 @@ macro_rules! store_contract {
             oversold_order_is_marked_short, sync_asks_about_every_receipt_once,
             endpoints_read_back_whole, endpoint_is_registered_once_by_many, health_is_saved_by_one_of_many,
             delivery_reads_back_whole, waiting_delivery_is_due_until_it_ends, due_deliveries_are_sent_again_once,
-            deliveries_list_page_by_page, replay_begins_failed_deliveries_again_page_by_page,
+            deliveries_list_page_by_page, arrival_is_found_with_its_body_and_replayed, replay_begins_failed_deliveries_again_page_by_page,
             feed_pages_are_put_once_and_read_both_ways, feed_pages_of_the_greatest_size_read_back_whole,
             feeds_of_organizations_are_apart, marker_is_written_over_what_was_read,
             sixty_four_publishers_number_each_change_once, feed_goes_on_above_the_ceiling_when_its_pages_are_gone,

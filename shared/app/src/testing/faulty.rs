@@ -28,6 +28,8 @@ pub enum Fault {
     UnknownNotDone,
     /// It is done, and the caller cannot know.
     UnknownDone,
+    /// What stands there cannot be read.
+    Corrupt,
 }
 
 /// Wraps a store; `plan` names each call's fate.
@@ -70,6 +72,7 @@ impl<S: Sync> FaultyStore<S> {
             Fault::None => work.await,
             Fault::NotDone => Err(StoreError::Unavailable(cause())),
             Fault::UnknownNotDone => Err(StoreError::Unknown(cause())),
+            Fault::Corrupt => Err(StoreError::Corrupt { key: operation.to_owned(), reason: "injected".to_owned() }),
             Fault::UnknownDone => work.await.and_then(|_| Err(StoreError::Unknown(cause()))),
         };
         yield_now().await;

@@ -167,11 +167,12 @@ async fn beginning(mut response: Response) -> String {
         }
     };
     // What came in time is enough: the status has decided.
-    if timeout(RESPONSE_PATIENCE, read).await.is_err() {
-        bytes.truncate(RESPONSE_BYTES_MAX);
-    }
+    timeout(RESPONSE_PATIENCE, read).await.unwrap_or_default();
     bytes.truncate(RESPONSE_BYTES_MAX);
-    String::from_utf8_lossy(&bytes).into_owned()
+    // What stands for a byte that is no text is longer than the byte.
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    text.truncate(text.floor_char_boundary(RESPONSE_BYTES_MAX));
+    text
 }
 
 /// The transport's own errors quote the URL, so only their kind is kept.

@@ -20,6 +20,9 @@ const MESSAGE_DELAY_MS_MAX: i64 = 15 * 60 * 1000;
 /// How long after its due time a delivery counts as forgotten, in milliseconds: its message was never sent, or lost.
 const FORGOTTEN_AFTER_MS: i64 = 2 * 60 * 1000;
 
+/// How far the clocks of two machines may differ, in milliseconds.
+const CLOCKS_DIFFER_MS: i64 = 500;
+
 /// The shortest wait of a parked delivery, in milliseconds.
 const PARKED_MS_MIN: i64 = 5_000;
 
@@ -170,9 +173,11 @@ impl Delivery {
         &self.id.endpoint
     }
 
-    /// Whether it may be tried at `now`. A message that comes too early is one that was sent twice.
+    /// Whether it may be tried at `now`. A message that comes too early is one that was sent twice, unless it is early by
+    /// the clock alone: its delay began on another machine.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.state == DeliveryState::Pending && self.next_attempt_at.is_some_and(|next| next <= now)
+        let latest = now.plus_millis(CLOCKS_DIFFER_MS);
+        self.state == DeliveryState::Pending && self.next_attempt_at.is_some_and(|next| next <= latest)
     }
 
     /// After a try that ended at `now`.
@@ -283,6 +288,14 @@ mod tests {
 
     fn wait_ms(delivery: &Delivery, now: Timestamp) -> i64 {
         delivery.next_attempt_at.unwrap().millis_since(now)
+    }
+
+    #[test]
+    fn message_that_is_early_by_another_clock_is_in_time() {
+        let waiting = delivery().tried(&answer(500, None), &schedule("5s"), at(0));
+        let next = waiting.next_attempt_at.unwrap();
+        assert!(waiting.is_ready(next.plus_millis(-CLOCKS_DIFFER_MS)));
+        assert!(!waiting.is_ready(next.plus_millis(-CLOCKS_DIFFER_MS - 1)));
     }
 
     #[rstest]

@@ -1,6 +1,6 @@
 //! All endpoints of one organization: one item, so that a registration is one conditional write.
 
-use crate::{Disabled, DisabledReason, Endpoint, EndpointId, EventType, OrganizationId, Timestamp};
+use crate::{Disabled, Endpoint, EndpointId, EventType, OrganizationId};
 
 /// Endpoints of one organization, at most: all of them stand in one item.
 pub const ENDPOINTS_MAX: usize = 50;
@@ -83,10 +83,12 @@ impl Registry {
         }
     }
 
-    /// Stops telling an endpoint. One that is disabled keeps its first reason.
-    pub fn disable(&self, id: &EndpointId, reason: DisabledReason, at: Timestamp) -> Replaced {
-        self.replace(id, |endpoint| {
-            endpoint.disabled.get_or_insert(Disabled { reason, at });
+    /// Stops telling an endpoint, if it still leads where `called` did. One that is disabled keeps its first reason.
+    pub fn disable(&self, called: &Endpoint, disabled: Disabled) -> Replaced {
+        self.replace(&called.id, |endpoint| {
+            if endpoint.target == called.target {
+                endpoint.disabled.get_or_insert(disabled);
+            }
         })
     }
 
@@ -107,7 +109,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secrets, Subscription};
+    use crate::{DisabledReason, Secrets, Subscription, Timestamp};
 
     fn endpoint(id: &str, target: &str) -> Endpoint {
         Endpoint {
@@ -157,11 +159,18 @@ mod tests {
 
     #[test]
     fn endpoint_keeps_the_first_reason_it_was_disabled_for() {
-        let zero = EndpointId::parse("0").unwrap();
-        let Replaced::Moved(gone) = registry(1).disable(&zero, DisabledReason::Gone, Timestamp::EPOCH) else {
-            panic!("disabled")
-        };
-        assert_eq!(gone.disable(&zero, DisabledReason::Failing, Timestamp::EPOCH), Replaced::Same);
-        assert_eq!(gone.find(&zero).unwrap().disabled.unwrap().reason, DisabledReason::Gone);
+        let (known, because) = (registry(1), |reason| Disabled { reason, at: Timestamp::EPOCH });
+        let zero = &known.endpoints[0];
+        let Replaced::Moved(gone) = known.disable(zero, because(DisabledReason::Gone)) else { panic!("disabled") };
+        assert_eq!(gone.disable(zero, because(DisabledReason::Failing)), Replaced::Same);
+        assert_eq!(gone.find(&zero.id).unwrap().disabled.unwrap().reason, DisabledReason::Gone);
+    }
+
+    #[test]
+    fn endpoint_that_leads_elsewhere_by_now_is_not_disabled_for_what_it_did_before() {
+        let known = registry(1);
+        let called = Endpoint { target: "before".to_owned(), ..known.endpoints[0].clone() };
+        let gone = Disabled { reason: DisabledReason::Gone, at: Timestamp::EPOCH };
+        assert_eq!(known.disable(&called, gone), Replaced::Same);
     }
 }

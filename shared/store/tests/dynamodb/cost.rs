@@ -2,13 +2,13 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use evenstock_app::testing::FixedClock;
-use evenstock_app::{StockStore, apply_group, request};
+use evenstock_app::{Arrival, Arrivals, CallbackStore, StockStore, apply_group, request};
 use evenstock_domain::{
-    ActorCode, Delta, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Quantity, Sku, Source,
-    StockEvent, Timestamp,
+    ActorCode, Attempt, Delivery, DeliveryId, Delta, EndpointId, EventBody, EventIdKey, EventType, LevelKey,
+    LocationId, Means, OrganizationId, Quantity, RetrySchedule, Sku, Source, StockEvent, Timestamp, Tried,
 };
 
-use crate::support::{TABLE, fresh};
+use crate::support::{Emulated, TABLE, fresh};
 
 /// Bytes that one write unit covers.
 const UNIT_BYTES: usize = 1024;
@@ -83,4 +83,74 @@ async fn blind_requests_write_at_most_115_items_for_100_changes() {
     let writes = stored.rev + pages;
     let changes = stored.level.version;
     assert!(writes * 100 <= changes * 115, "{writes} writes for {changes} changes");
+}
+
+/// A stock callback's body, as long as they usually are.
+fn callback_body(n: u32) -> String {
+    let (a, b) = (n.wrapping_mul(2_654_435_761), n.wrapping_mul(3_266_489_917));
+    format!(
+        "{{\"eventId\":\"evt_{a:08x}{b:08x}{b:08x}{a:08x}\",\"event\":\"stock.changed\",\"timestamp\":\"2026-11-20T08:00:00.{n:03}Z\",\
+         \"organizationId\":\"0193a0c0-0000-7000-8000-000000000001\",\"data\":{{\"seq\":{a},\"type\":\"stock_decreased\",\
+         \"productId\":\"TSHIRT-ORGANIC-BLUE-XL-{n}\",\"storeId\":\"warehouse-berlin-01\",\"delta\":-1,\"newQuantity\":{n},\
+         \"newReserved\":0,\"newVersion\":{n},\"source\":\"api\",\"eventId\":\"{b:016x}\",\"ts\":\"2026-11-20T08:00:00.{n:03}Z\"}}}}"
+    )
+}
+
+/// Deliveries of ten events to one endpoint.
+fn ten_deliveries() -> Vec<Delivery> {
+    let endpoint = EndpointId::parse("0123456789abcdef0123456789abcdef").unwrap();
+    let delivery = |n: u32| {
+        let event_id = format!("evt_{n:032x}");
+        let time = Timestamp::from_millis(1_700_000_000_000 + i64::from(n)).unwrap();
+        let id = DeliveryId::new(&endpoint, &event_id, time);
+        Delivery::new(key().organization, id, event_id, EventType::StockChanged, None, callback_body(n))
+    };
+    (0..10).map(delivery).collect()
+}
+
+fn answered(status: u16) -> Attempt {
+    let at = Timestamp::from_millis(1_700_000_000_500).unwrap();
+    Attempt { at, status_code: Some(status), duration_ms: 123, error: None, response: Some("{\"ok\":true}".to_owned()) }
+}
+
+async fn size_of_the_only_item(emulated: &Emulated) -> usize {
+    let items = emulated.client.scan().table_name(TABLE).send().await.unwrap().items.unwrap_or_default();
+    assert_eq!(items.len(), 1);
+    items[0].iter().map(|(name, value)| name.len() + size(value)).sum()
+}
+
+#[tokio::test]
+async fn ten_arrivals_at_once_cost_three_write_units_with_their_bodies() {
+    for (count, units) in [(1, 1), (10, 3)] {
+        let emulated = fresh().await;
+        let arrival = |delivery: Delivery| Arrival {
+            id: delivery.id,
+            event_id: delivery.event_id,
+            event: delivery.event,
+            store: delivery.store,
+            body: Some(delivery.body),
+            attempt: answered(200),
+        };
+        let arrived: Vec<_> = ten_deliveries().into_iter().take(count).map(arrival).collect();
+        let (organization, endpoint) = (key().organization, arrived[0].id.endpoint.clone());
+        let at = answered(200).at;
+        emulated.store.log_arrivals(&Arrivals { organization, endpoint, at, arrived }).await.unwrap();
+        let bytes = size_of_the_only_item(&emulated).await;
+        assert_eq!(bytes.div_ceil(UNIT_BYTES), units, "{bytes} bytes for {count}");
+    }
+}
+
+#[tokio::test]
+async fn delivery_costs_one_write_unit_until_its_tries_fill_another() {
+    let mut delivery = ten_deliveries().remove(0);
+    for (tries, units) in [(1, 1), (4, 1), (10, 2)] {
+        let emulated = fresh().await;
+        while delivery.tries < tries {
+            let tried = Tried { attempt: answered(500), retry_after_seconds: None };
+            delivery = delivery.tried(&tried, &RetrySchedule::default(), answered(500).at);
+        }
+        assert!(emulated.store.save_delivery(None, &delivery).await.unwrap());
+        let bytes = size_of_the_only_item(&emulated).await;
+        assert_eq!(bytes.div_ceil(UNIT_BYTES), units, "{bytes} bytes after {tries} tries");
+    }
 }

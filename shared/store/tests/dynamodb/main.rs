@@ -9,6 +9,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod bus;
 mod contract;
 mod cost;
 mod faults;

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::site::Site;
 use super::{Functions, WiringError, failed, failed_in, scheduled};
+use crate::bus::LogBus;
 
 pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
     intake(site, functions)?;
@@ -90,6 +91,7 @@ fn follow(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError>
         limits: FeedLimits::keeping_hours(site.environment.feed_retention_hours()?),
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
+        bus: evenstock_change_publisher::bus_outlet(site.environment, || Ok(LogBus))?,
     });
     let repairing = Arc::clone(&publisher);
     functions.on_tick("ChangePublisherFunction", move || {

@@ -204,7 +204,8 @@ impl Template {
 }
 
 /// Resources that only a deployment has: here the local run itself, or nothing, stands for them.
-const DEPLOYED_ONLY: [&str; 8] = [
+const DEPLOYED_ONLY: [&str; 9] = [
+    "AWS::Events::EventBus",
     "AWS::IAM::Policy",
     "AWS::KMS::Key",
     "AWS::Lambda::EventSourceMapping",

@@ -111,6 +111,13 @@ async fn long_answer_is_left_unread() {
 }
 
 #[tokio::test]
+async fn answer_that_is_no_text_is_remembered_within_a_kilobyte() {
+    let server = receiver(ResponseTemplate::new(500).set_body_bytes(vec![0xff; 1024])).await;
+    let response = call(&sender(), &server.uri()).await.attempt.response.unwrap();
+    assert_eq!((response.len(), response.chars().all(|character| character == '\u{fffd}')), (1023, true));
+}
+
+#[tokio::test]
 async fn answer_after_the_time_limit_is_a_failure() {
     let server = receiver(ResponseTemplate::new(200).set_delay(Duration::from_secs(20))).await;
     let sender = HttpCallbacks::new(OPEN, SystemLookup, Duration::from_millis(200)).unwrap();

@@ -1,0 +1,82 @@
+//! What callbacks ask of the table.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemorySealer, MemoryStore};
+use evenstock_app::{CallbackJob, CallbackStore, FrozenEvent, Sealer, register_endpoint, secret_context};
+use evenstock_callback_worker::{Callbacks, handle};
+use evenstock_domain::{DeliveryState, Endpoint, EventType, RetrySchedule, Secrets, Subscription, Timestamp};
+
+use crate::world::{SECRET, Scripted, Sent, endpoint_id, organization, sqs};
+
+const TARGET: &str = "https://receiver.example/";
+
+type Calls = Arc<Mutex<BTreeMap<&'static str, u32>>>;
+
+/// A worker whose calls of the store are counted, with an endpoint.
+async fn counted() -> (Callbacks<FaultyStore<MemoryStore>, Sent, Scripted, MemorySealer, FixedClock>, Calls) {
+    let calls = Calls::default();
+    let counter = Arc::clone(&calls);
+    let store = FaultyStore::new(MemoryStore::default(), move |operation| {
+        *counter.lock().unwrap().entry(operation).or_default() += 1;
+        Fault::None
+    });
+    let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
+    let (sealer, clock, id) = (MemorySealer::default(), FixedClock::at(now), endpoint_id("receiver"));
+    let sealed = sealer.seal(&secret_context(&organization(), &id), SECRET).await.unwrap();
+    let secrets = Secrets::new(sealed.as_str().to_owned(), now);
+    let (event, target) = (Subscription::All, TARGET.to_owned());
+    let endpoint = Endpoint { id, event, target, disabled: None, schedule: None, secrets, created_at: now };
+    register_endpoint(store.inner(), &clock, &organization(), endpoint).await.unwrap();
+    let schedule = RetrySchedule::parse("5s").unwrap();
+    let callbacks = Callbacks { store, queue: Sent::default(), sender: Scripted::default(), sealer, clock, schedule };
+    (callbacks, calls)
+}
+
+fn ten_events() -> Vec<String> {
+    let job = |n: i64| {
+        let time = Timestamp::from_millis(1_700_000_000_000 - n).unwrap();
+        let event = FrozenEvent {
+            event_id: n.to_string(),
+            event: EventType::StockLow,
+            time,
+            store: None,
+            body: "{}".to_owned(),
+        };
+        CallbackJob::First { organization: organization(), endpoint: endpoint_id("receiver"), event }.to_json()
+    };
+    (0..10).map(job).collect()
+}
+
+fn taken(calls: &Calls) -> Vec<(&'static str, u32)> {
+    std::mem::take(&mut *calls.lock().unwrap()).into_iter().collect()
+}
+
+#[tokio::test]
+async fn ten_arrivals_are_one_write_and_three_reads() {
+    let (callbacks, calls) = counted().await;
+    handle(&callbacks, sqs(&ten_events()), "batch").await.unwrap();
+    assert_eq!(taken(&calls), [("load_health", 2), ("load_registry", 1), ("log_arrivals", 1)]);
+    assert!(callbacks.queue.take().is_empty());
+}
+
+#[tokio::test]
+async fn failed_try_is_a_write_and_a_message() {
+    let (callbacks, calls) = counted().await;
+    callbacks.sender.will_answer(TARGET, 500, None, 10);
+    handle(&callbacks, sqs(&ten_events()), "first").await.unwrap();
+    let first = [("load_health", 2), ("load_registry", 1), ("save_delivery", 10), ("save_health", 1)];
+    assert_eq!(taken(&calls), first);
+    let again: Vec<_> = callbacks.queue.take().into_iter().map(|message| message.body).collect();
+    assert_eq!(again.len(), 10);
+    callbacks.clock.advance_ms(7_000);
+    handle(&callbacks, sqs(&again), "second").await.unwrap();
+    let second =
+        [("load_delivery", 10), ("load_health", 2), ("load_registry", 1), ("save_delivery", 10), ("save_health", 1)];
+    assert_eq!(taken(&calls), second);
+    let stored = callbacks.store.inner().deliveries();
+    assert!(stored.iter().all(|delivery| delivery.state == DeliveryState::Succeeded));
+    let (_, health) = callbacks.store.load_health(&organization(), &endpoint_id("receiver")).await.unwrap();
+    assert_eq!(health, evenstock_domain::EndpointHealth::default(), "well again");
+}
