@@ -48,7 +48,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "order-worker",
             "replication-api",
         ],
-        "bench" => &["domain", "app", "store", "runtime", "local"],
+        "bench" => &["domain", "app", "store", "runtime", "local", "store-node"],
         // At the edge, and so knows the centre by its HTTP interface only.
         "store-node" => &["domain"],
         "tests" => &["local", "store-node"],

@@ -80,6 +80,10 @@ impl Server {
         panic!("{path} stayed {seen}");
     }
 
+    fn port(&self) -> u16 {
+        self.base.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
     /// SIGKILL, and waits until it is gone.
     async fn kill(mut self) {
         self.process.kill().await.unwrap();
@@ -184,4 +188,26 @@ async fn centre_and_nodes_agree_after_all_of_them_were_killed() {
             node.eventually(&format!("/store/inventory/P%2F{product}?scope=all"), |local| same(local, &sums)).await;
         }
     }
+}
+
+/// As it is written there, but for the ports.
+#[tokio::test(flavor = "multi_thread")]
+async fn smoke_test_of_document_5_with_its_store_node() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let centre = Server::centre(folders[0].path(), 0).await;
+    let node = Server::node(centre.port(), "store-7", folders[1].path(), 0).await;
+    let write =
+        json!({ "storeId": "store-7", "productId": "SKU-123", "delta": 5, "version": 0, "idempotencyKey": "k1" });
+    let answer = centre.request(Method::POST, "/inventory/updates").json(&write).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let (status, central) = centre.get("/inventory/SKU-123").await;
+    assert_eq!((status, &central["available"], &central["version"]), (StatusCode::OK, &json!(5), &json!(1)));
+
+    let path = "/store/inventory/SKU-123";
+    let local = node.eventually(path, |local| local["available"] == 5 && local["stale"] == false).await;
+    assert_eq!((&local["productId"], &local["storeId"]), (&json!("SKU-123"), &json!("store-7")));
+    assert_eq!((&local["version"], &local["lastUpdated"]), (&central["version"], &central["lastUpdated"]));
+    centre.kill().await;
+    let offline = node.eventually(path, |local| local["stale"] == true).await;
+    assert_eq!((&offline["available"], &offline["version"]), (&json!(5), &json!(1)));
 }

@@ -16,8 +16,9 @@ use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
     Announcement, Bus, BusError, BusOutlet, CallbackStore, Candidate, Clock, FanOutError, FeedDeps, FeedStore,
-    LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages, RepairLimits, RepairStore, StockStore, StoreError,
-    Subscriptions, fan_out, mark_short_orders, publish, put_on_bus, repair, store_announcements, with_causes,
+    LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages, RepairLimits, RepairReport, RepairStore,
+    StockStore, StoreError, Subscriptions, fan_out, mark_short_orders, publish, put_on_bus, repair,
+    store_announcements, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
 use futures::StreamExt;
@@ -126,10 +127,11 @@ where
 {
     let limits = RepairLimits { until: publisher.clock.now().plus_millis(REPAIR_WORK_MS) };
     let report = repair(publisher.feed(), limits).await?;
-    if report.levels > 0 {
-        info!(levels = report.levels, offered = report.offered, finished = report.finished, "feeds were compared");
+    let RepairReport { levels, offered, unreadable, finished } = report;
+    if levels > 0 || unreadable > 0 {
+        info!(levels, offered, unreadable, finished, "feeds were compared");
     }
-    Ok(json!({ "levels": report.levels, "offered": report.offered, "finished": report.finished }))
+    Ok(json!({ "levels": levels, "offered": offered, "unreadable": unreadable, "finished": finished }))
 }
 
 /// Handles a batch of stream records; the answer names the first one that failed, from which on the stream goes on.

@@ -128,6 +128,19 @@ async fn unreadable_record_goes_whole_to_the_dead_letters_and_the_rest_goes_on()
 }
 
 #[tokio::test]
+async fn unreadable_record_that_no_message_can_hold_leaves_its_images_behind() {
+    let publisher = world(Fault::None).await;
+    let mut unreadable = image("released", false);
+    unreadable["xx"] = json!({ "S": "x".repeat(300 * 1024) });
+    let poison = record(7, &image("held", false), &unreadable);
+    assert_eq!(followed(&publisher, std::slice::from_ref(&poison)).await, Vec::<String>::new());
+    let letters = publisher.queue.bodies(QueueName::StreamDlq);
+    let letter: Value = serde_json::from_str(&letters[0]).unwrap();
+    assert_eq!((letters.len(), &letter["cut"], &letter["sequenceNumber"]), (1, &json!(true), &json!("7")));
+    assert_eq!(letter["record"], json!({ "dynamodb": { "Keys": poison["dynamodb"]["Keys"] } }));
+}
+
+#[tokio::test]
 async fn unreadable_record_comes_again_when_the_dead_letters_take_nothing() {
     let publisher = world(Fault::None).await;
     publisher.queue.set_down(true);

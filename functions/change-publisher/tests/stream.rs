@@ -188,7 +188,10 @@ fn entries_that_an_image_lacks_are_not_passed_over() {
 fn tick_of_the_schedule_goes_on_with_the_repair_and_other_events_are_refused() {
     let publisher = publisher();
     let tick = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
-    assert_eq!(done(handle(&publisher, tick)).unwrap(), json!({ "levels": 0, "offered": 0, "finished": true }));
+    assert_eq!(
+        done(handle(&publisher, tick)).unwrap(),
+        json!({ "levels": 0, "offered": 0, "unreadable": 0, "finished": true })
+    );
     assert!(done(handle(&publisher, json!({ "Records": 7 }))).is_err());
     assert!(done(handle(&publisher, json!({}))).is_err());
 }

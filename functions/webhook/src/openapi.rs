@@ -20,7 +20,7 @@ struct MarketplaceADelivery {
     available_stock: i64,
     /// When it was counted, RFC 3339; at most two minutes ahead.
     timestamp: String,
-    /// The location; `default` unless given.
+    /// The location; the store's own unless given, which is `default` unless registered.
     #[schema(min_length = 1, max_length = 128)]
     warehouse: Option<String>,
     /// Whatever the marketplace likes to add. Not read.
@@ -42,13 +42,18 @@ struct OrderNoticeDelivery {
 pub fn openapi() -> OpenApi {
     let signature = "The hex HMAC-SHA256 of the raw body under the store's secret: the proof, in a key's place.";
     let delivery = |path, id, summary| {
-        Endpoint::post(path, id, summary)
-            .header("x-marketplace-signature", signature)
-            .answers::<DeliveryBody>(202, "On the queue.")
-            .refuses(&[401, 503])
+        Endpoint::post(path, id, summary).header("x-marketplace-signature", signature).refuses(&[401, 503])
     };
-    let default = delivery("/webhooks/marketplace-a", "deliver", "Takes a delivery of marketplace A's default store.");
-    let named = delivery("/ingest/{channel}/{storeId}", "deliverOf", "Takes a delivery of a store of a channel.");
-    let named = named.body_of::<MarketplaceADelivery, OrderNoticeDelivery>().refuses(&[404]);
-    describe("webhook", [default.body::<MarketplaceADelivery>(), named])
+    let default = delivery("/webhooks/marketplace-a", "deliver", "Takes a delivery of marketplace A's default store.")
+        .body::<MarketplaceADelivery>()
+        .answers::<DeliveryBody>(202, "On the queue.");
+    let named = delivery(
+        "/ingest/{channel}/{storeId}",
+        "deliverOf",
+        "Takes a delivery of a registered store: counts from `marketplace-a`, notices of orders from `etsy`, `shopify` and \
+         `amazon`.",
+    );
+    let about = "On the queue, or noted. A count of a store whose orders move its stock changes nothing.";
+    let named = named.body_of::<MarketplaceADelivery, OrderNoticeDelivery>().answers::<DeliveryBody>(202, about);
+    describe("webhook", [default, named.refuses(&[404, 429])])
 }

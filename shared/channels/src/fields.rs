@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::FieldIssue;
 
-/// The location of stock whose payload names none.
-const DEFAULT_LOCATION: &str = "default";
+/// The location of stock when neither a payload nor a store names one.
+pub(crate) const DEFAULT_LOCATION: &str = "default";
 
 /// Reads one JSON text, borrowing from it.
 ///
@@ -102,9 +102,9 @@ impl<'a> Fields<'a> {
         Some(payload)
     }
 
-    /// Reads a place; a payload that names none means the default one.
-    pub(crate) fn location(&mut self, name: &str) -> Option<LocationId> {
-        let named = self.find(name).and_then(|value| value.map_or_else(|| Ok(DEFAULT_LOCATION.to_owned()), text));
+    /// Reads a place; a payload that names none means `default`.
+    pub(crate) fn location(&mut self, name: &str, default: &str) -> Option<LocationId> {
+        let named = self.find(name).and_then(|value| value.map_or_else(|| Ok(default.to_owned()), text));
         let location = named.and_then(|named| LocationId::parse(&named).map_err(|error| error.to_string()));
         self.note(name, location)
     }

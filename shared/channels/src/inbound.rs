@@ -5,7 +5,7 @@
 use core::fmt;
 
 use evenstock_app::StockChange;
-use evenstock_domain::{InvalidId, OrganizationId, Source, StoreId, Timestamp};
+use evenstock_domain::{InvalidId, LocationId, OrganizationId, Source, StoreId, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{OrderNotice, Secret};
@@ -50,6 +50,8 @@ pub struct Delivery<'a> {
     pub organization: &'a OrganizationId,
     /// The seller's account that it came for.
     pub store: &'a StoreId,
+    /// Where stock is that the delivery names no place for.
+    pub default_location: &'a LocationId,
     /// Names this delivery in logs.
     pub job_id: &'a str,
     /// When it came in, by our clock.

@@ -58,7 +58,7 @@ impl InboundChannel for NotifyingMarketplace {
 
 #[cfg(test)]
 mod tests {
-    use evenstock_domain::{OrganizationId, StoreId, Timestamp};
+    use evenstock_domain::{LocationId, OrganizationId, StoreId, Timestamp};
     use rstest::rstest;
 
     use super::*;
@@ -68,6 +68,7 @@ mod tests {
             body,
             organization: &OrganizationId::parse("demo").unwrap(),
             store: &StoreId::parse("store-1").unwrap(),
+            default_location: &LocationId::parse("main").unwrap(),
             job_id: "job-1",
             received_at: Timestamp::EPOCH,
         };

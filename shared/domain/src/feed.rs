@@ -21,8 +21,13 @@ pub const CEILING_STEP: u64 = 10_000;
 pub const FEED_CLOCK_MARGIN_MS: i64 = 5 * 60 * 1000;
 
 /// How long expired pages stay in the table at least, in milliseconds. A publisher may go on from a page that it read
-/// as not expired for as long as that.
+/// as not expired for half as long.
 pub const FEED_PAGE_GRACE_MS: i64 = 2 * 24 * 60 * 60 * 1000;
+
+/// How long after it expired a page may still be gone on from, in milliseconds. Well under [`FEED_PAGE_GRACE_MS`], so that
+/// no page is deleted between being read and being gone on from: readers take the ceiling for the newest number as soon as
+/// it is, and going on below that would leave them ahead.
+const RESUME_MS: i64 = FEED_PAGE_GRACE_MS / 2;
 
 /// The age of a marker up to which a feed without pages has never had one since the marker was set, in milliseconds:
 /// well under [`FEED_PAGE_GRACE_MS`], and the page would still be there.
@@ -154,7 +159,7 @@ pub enum FeedWrite {
 /// that must come before it.
 ///
 /// The marker is written before a number above the ceiling is given, and before the feed goes on from a page that has
-/// expired or is gone. The latter moves `start`: all pages before it are expired, so nothing is dropped that a reader
+/// expired or is gone, or may be gone in a moment. The latter moves `start`: all pages before it are expired, so nothing is dropped that a reader
 /// could have had, and two publishers who see different pages there meet in the condition of that one write.
 pub fn next_write(limits: &FeedLimits, tail: &FeedTail, missing: &[Change], now: Timestamp) -> FeedWrite {
     let step = limits.ceiling_step;
@@ -162,15 +167,15 @@ pub fn next_write(limits: &FeedLimits, tail: &FeedTail, missing: &[Change], now:
         return FeedWrite::Mark(FeedMarker { start: 1, ceiling: step, set_at: now });
     };
     let first_seq = match tail.newest() {
-        Some(page) if page.is_expired(now) => {
+        Some(page) if page.is_expired(now) && !page.is_expired(now.plus_millis(-RESUME_MS)) => {
             return FeedWrite::Mark(FeedMarker { start: page.next_seq(), set_at: now, ..marker });
         }
-        Some(page) => page.next_seq(),
+        Some(page) if !page.is_expired(now) => page.next_seq(),
         None if is_younger(marker, FRESH_MS, now) => marker.start,
         None if is_younger(marker, NEVER_PUT_MS, now) => {
             return FeedWrite::Mark(FeedMarker { set_at: now, ..marker });
         }
-        None => {
+        Some(_) | None => {
             let (start, ceiling) = (marker.ceiling.saturating_add(1), marker.ceiling.saturating_add(step));
             return FeedWrite::Mark(FeedMarker { start, ceiling, set_at: now });
         }

@@ -17,6 +17,9 @@ pub(crate) const BATCH_KEYS_MAX: usize = 100;
 /// Tries for the keys that a throttled batch leaves over.
 const BATCH_ATTEMPTS_MAX: u32 = 8;
 
+/// A level, or why it cannot be read.
+type Read = Result<(LevelKey, StockLevel), StoreError>;
+
 impl DynamoStore {
     pub(crate) async fn list_levels(
         &self,
@@ -46,14 +49,15 @@ impl DynamoStore {
         Ok(ListPage { levels, next })
     }
 
-    /// Reads levels, in any order. Those that are not there are left out.
+    /// Reads levels, in any order. Those that are not there are left out; one that cannot be read is an error.
     pub(crate) async fn read_batch(&self, keys: &[LevelKey]) -> Result<Vec<(LevelKey, StockLevel)>, StoreError> {
+        self.read_each(keys).await?.into_iter().collect()
+    }
+
+    /// Reads levels, in any order, each on its own. Those that are not there are left out.
+    pub(crate) async fn read_each(&self, keys: &[LevelKey]) -> Result<Vec<Read>, StoreError> {
         let items = self.read_items(keys.iter().map(keys::level)).await?;
-        let level = |attributes| {
-            let item = LevelItem::read(attributes)?;
-            Ok((item.key()?, item.into_stored()?.level))
-        };
-        items.into_iter().map(level).collect()
+        Ok(items.into_iter().map(read_level).collect())
     }
 
     /// Reads up to 100 items as the last completed writes left them, in any order. What is not there is left out.
@@ -76,6 +80,11 @@ impl DynamoStore {
         }
         Err(StoreError::exhausted(BATCH_ATTEMPTS_MAX))
     }
+}
+
+fn read_level(attributes: Attributes) -> Read {
+    let item = LevelItem::read(attributes)?;
+    Ok((item.key()?, item.into_stored()?.level))
 }
 
 fn primary_key(key: &Key) -> Attributes {

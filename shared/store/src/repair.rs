@@ -34,23 +34,32 @@ impl LevelScan for DynamoStore {
             let position = ListPosition { sku: key.sku.clone(), location: key.location.clone() };
             start_key(&key.organization, &position)
         });
-        let mut levels = Vec::new();
+        let (mut levels, mut unreadable) = (Vec::new(), Vec::new());
         loop {
             let scan = self.client.scan().table_name(&self.table).index_name(BY_ORGANIZATION);
             let scan = scan.limit(i32::try_from(limit).unwrap_or(i32::MAX)).set_exclusive_start_key(start);
             let page = scan.send().await.map_err(store_error)?;
-            let items = page.items.unwrap_or_default();
-            let keys: Vec<_> =
-                items.iter().filter(|item| !is_api_key(item)).map(level_key).collect::<Result<_, _>>()?;
+            let mut keys = Vec::new();
+            for item in page.items.unwrap_or_default().iter().filter(|item| !is_api_key(item)) {
+                match level_key(item) {
+                    Ok(key) => keys.push(key),
+                    Err(error) => unreadable.push(error),
+                }
+            }
             for batch in keys.chunks(BATCH_KEYS_MAX) {
-                levels.extend(self.read_batch(batch).await?);
+                for read in self.read_each(batch).await? {
+                    match read {
+                        Ok(level) => levels.push(level),
+                        Err(error) => unreadable.push(error),
+                    }
+                }
             }
             match page.last_evaluated_key {
                 // The next page can only begin behind a level.
                 Some(last) if is_api_key(&last) => start = Some(last),
                 last => {
                     levels.sort_by(|(one, _), (other, _)| one.cmp(other));
-                    return Ok(ScanPage { levels, next: last.as_ref().map(level_key).transpose()? });
+                    return Ok(ScanPage { levels, unreadable, next: last.as_ref().map(level_key).transpose()? });
                 }
             }
         }

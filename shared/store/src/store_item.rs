@@ -1,6 +1,8 @@
 //! The items of a store: itself, the claim of its triple, the token that leads to it.
 
-use evenstock_app::{MarketplaceStore, Sealed, StockSignal, StoreClaim, StoreError, StoreSettings, StoredStore};
+use evenstock_app::{
+    MarketplaceStore, ReplacedSecret, Sealed, StockSignal, StoreClaim, StoreError, StoreSettings, StoredStore,
+};
 use evenstock_domain::{
     LocationId, Marketplace, OrganizationId, StoreId, StoreLease, StoreSync, SyncCounters, SyncRun, SyncRunState,
     Timestamp, Watch,
@@ -43,6 +45,9 @@ pub(crate) struct StoreItem {
     /// Webhook secret, sealed.
     #[serde(rename = "ws", default, skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
+    /// The webhook secret before.
+    #[serde(rename = "wb", default, skip_serializing_if = "Option::is_none")]
+    replaced_secret: Option<ReplacedItem>,
     /// Whether the watch is idle.
     #[serde(rename = "wi", default, skip_serializing_if = "core::ops::Not::not")]
     idle: bool,
@@ -61,6 +66,14 @@ pub(crate) struct StoreItem {
     /// Due at, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dt: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReplacedItem {
+    /// Sealed.
+    s: String,
+    /// Until, milliseconds.
+    u: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,6 +128,10 @@ impl StoreItem {
             base_url: settings.base_url.clone(),
             tk: settings.access_token.as_str().to_owned(),
             webhook_secret: settings.webhook_secret.as_ref().map(|sealed| sealed.as_str().to_owned()),
+            replaced_secret: settings
+                .replaced_secret
+                .as_ref()
+                .map(|replaced| ReplacedItem { s: replaced.sealed.as_str().to_owned(), u: replaced.until.as_millis() }),
             idle: sync.watch.is_some_and(|watch| watch.idle),
             qa: sync.queued_at.map(Timestamp::as_millis),
             le: sync.lease.as_ref().map(|lease| LeaseItem { o: lease.owner.clone(), u: lease.until.as_millis() }),
@@ -147,6 +164,9 @@ impl StoreItem {
             Ok(StoreLease { owner: lease.o, until: time(lease.u)? })
         };
         let due_at = self.dt.map(time).transpose()?;
+        let replaced = |replaced: ReplacedItem| -> Result<ReplacedSecret, &'static str> {
+            Ok(ReplacedSecret { sealed: Sealed::from_stored(replaced.s), until: time(replaced.u)? })
+        };
         Ok(MarketplaceStore {
             id: keys::parse_store(&self.pk, &self.sk).ok_or("not a store's key")?,
             organization: OrganizationId::parse(&self.og).map_err(|_| "an organization's name")?,
@@ -161,6 +181,7 @@ impl StoreItem {
                 base_url: self.base_url,
                 access_token: Sealed::from_stored(self.tk),
                 webhook_secret: self.webhook_secret.map(Sealed::from_stored),
+                replaced_secret: self.replaced_secret.map(replaced).transpose()?,
             },
             sync: StoreSync {
                 watch: due_at.map(|due_at| Watch { due_at, idle: self.idle }),

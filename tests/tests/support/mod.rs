@@ -158,7 +158,12 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 
 /// The hex HMAC-SHA256 of a body under the local runner's default secret.
 pub(crate) fn sign(body: &str) -> String {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(b"secret").unwrap();
+    sign_with("secret", body)
+}
+
+/// The hex HMAC-SHA256 of a body under a secret.
+pub(crate) fn sign_with(secret: &str, body: &str) -> String {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }

@@ -19,7 +19,7 @@ use futures::future::try_join_all;
 use crate::counted::Counted;
 
 type Store = Counted<DynamoStore>;
-type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Tries of read-version-write before a writer gives up.
 const ATTEMPTS_MAX: u32 = 10_000;
@@ -154,7 +154,7 @@ fn sale(name: &str) -> Result<StockEvent, Failure> {
 }
 
 /// A ratio with two digits, without floating point.
-fn hundredths(part: u64, whole: u64) -> String {
+pub(crate) fn hundredths(part: u64, whole: u64) -> String {
     let ratio = part * 100 / whole.max(1);
     format!("{}.{:02}", ratio / 100, ratio % 100)
 }

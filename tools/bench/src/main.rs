@@ -1,11 +1,15 @@
-//! `evenstock-bench`: what operations cost, in counts that do not depend on the machine.
+//! `evenstock-bench`: what operations cost, in counts that do not depend on the machine; and how long a change takes to a
+//! shop, which does.
 
 mod counted;
 mod hot;
+mod lag;
+mod parts;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use parts::Part;
 
 /// Counts what Evenstock's operations cost on an embedded DynamoDB.
 #[derive(Debug, Parser)]
@@ -26,13 +30,33 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         requests: u32,
     },
+    /// From a write at the centre to its sight at a store node and at a reader of the feed, both by long poll.
+    Lag {
+        /// Writes, one after the other.
+        #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+        writes: u32,
+    },
 }
 
-#[tokio::main]
+fn main() -> ExitCode {
+    match Part::of_this_process() {
+        Some(Part::Centre) => evenstock_local::run(),
+        Some(Part::Node) => evenstock_store_node::run(),
+        None => measure(),
+    }
+}
+
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the result is what this program is for")]
-async fn main() -> ExitCode {
-    let Command::Hot { writers, requests } = Cli::parse().command;
-    match hot::contest(writers, requests).await {
+fn measure() -> ExitCode {
+    let command = Cli::parse().command;
+    let measured = async {
+        match command {
+            Command::Hot { writers, requests } => hot::contest(writers, requests).await,
+            Command::Lag { writes } => lag::race(writes).await,
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new();
+    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(measured)) {
         Ok(table) => {
             println!("{table}");
             ExitCode::SUCCESS

@@ -43,9 +43,11 @@ async fn product_is_told_with_its_locations_and_sums() {
         "qty": 3, "version": 2, "updatedAt": second,
         "perStore": { "main": location(-2, second), "shop #7": location(5, first) },
     });
-    // Both changes are younger than a minute.
+    // Both changes are younger than a minute by some clock.
     assert_eq!(snapshot, json!({ "state": { "SKU/1": product }, "lastOffset": 0, "nextCursor": "" }));
     function.replication.clock.advance_ms(61_000);
+    assert_eq!(function.get("/replication/snapshot").await.body["lastOffset"], 0, "of a publisher that is behind");
+    function.replication.clock.advance_ms(300_000);
     assert_eq!(function.get("/replication/snapshot").await.body["lastOffset"], 2);
 }
 
@@ -85,7 +87,7 @@ async fn copy_and_changes_behind_it_lose_nothing_that_happens_meanwhile() {
         put(&function, &format!("sku-{n:05}"), "main", 0).await;
     }
     function.changed("sku-00007", "main", 1).await;
-    function.replication.clock.advance_ms(120_000);
+    function.replication.clock.advance_ms(400_000);
     let first = function.get("/replication/snapshot").await.body;
     // On a page that was read already, on one that was not, and a level that is new.
     function.changed("sku-00003", "main", 3).await;

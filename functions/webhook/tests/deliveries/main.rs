@@ -17,9 +17,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use evenstock_app::testing::{MemoryQueue, MemorySealer, MemoryStore};
 use evenstock_app::{QueueName, StockChange};
-use evenstock_runtime::Environment;
 use evenstock_runtime::testing::{Contract, Reply};
-use evenstock_webhook::{Intake, connections, openapi, router};
+use evenstock_runtime::{Environment, SystemClock};
+use evenstock_webhook::{Intake, Stores, connections, openapi, router};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
@@ -34,7 +34,7 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of(&openapi()))
 
 /// The function with a queue in memory.
 struct Function {
-    intake: Arc<Intake<MemoryQueue, MemoryStore, MemorySealer>>,
+    intake: Arc<Intake<MemoryQueue, MemoryStore, MemorySealer, SystemClock>>,
     router: Router,
 }
 
@@ -47,16 +47,15 @@ impl Function {
     fn with_secrets(secrets: &str) -> Self {
         let environment: Environment = [("MARKETPLACE_A_SECRET", secrets)].into_iter().collect();
         let queue = MemoryQueue::default();
-        let (store, sealer) = (MemoryStore::default(), MemorySealer::default());
-        let intake = Arc::new(Intake { queue, connections: connections(&environment).unwrap(), store, sealer });
+        let configured = connections(&environment).unwrap();
+        let stores = Stores::new(configured, Arc::default(), MemorySealer::default(), SystemClock);
+        let intake = Arc::new(Intake { queue, stores });
         Self { router: router(Arc::clone(&intake)), intake }
     }
 
     /// Delivers a body under a signature that need not be its own.
     async fn deliver(&self, path: &str, body: impl AsRef<[u8]>, signature: impl AsRef<[u8]>) -> Reply {
-        let signature = HeaderValue::from_bytes(signature.as_ref()).unwrap();
-        let request = Request::post(path).header("x-marketplace-signature", signature);
-        CONTRACT.ask(&self.router, request.body(Body::from(body.as_ref().to_vec())).unwrap()).await
+        deliver(&self.router, path, body, signature).await
     }
 
     /// Delivers a body that is signed with the secret.
@@ -67,12 +66,22 @@ impl Function {
 
     /// Everything on the queue; what the worker could not read fails here.
     fn queued(&self) -> Vec<StockChange> {
-        let bodies = self.intake.queue.bodies(QueueName::StockChanges);
-        let ids = evenstock_domain::EventIdKey::new(*b"0123456789abcdef");
-        let changes: Vec<_> = bodies.iter().map(|body| StockChange::from_json(body).unwrap()).collect();
-        changes.iter().for_each(|change| drop(change.to_event(&ids).unwrap()));
-        changes
+        queued(&self.intake.queue)
     }
+}
+
+async fn deliver(router: &Router, path: &str, body: impl AsRef<[u8]>, signature: impl AsRef<[u8]>) -> Reply {
+    let signature = HeaderValue::from_bytes(signature.as_ref()).unwrap();
+    let request = Request::post(path).header("x-marketplace-signature", signature);
+    CONTRACT.ask(router, request.body(Body::from(body.as_ref().to_vec())).unwrap()).await
+}
+
+fn queued(queue: &MemoryQueue) -> Vec<StockChange> {
+    let bodies = queue.bodies(QueueName::StockChanges);
+    let ids = evenstock_domain::EventIdKey::new(*b"0123456789abcdef");
+    let changes: Vec<_> = bodies.iter().map(|body| StockChange::from_json(body).unwrap()).collect();
+    changes.iter().for_each(|change| drop(change.to_event(&ids).unwrap()));
+    changes
 }
 
 fn signed(secret: &str, body: &[u8]) -> String {

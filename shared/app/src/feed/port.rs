@@ -51,10 +51,12 @@ pub trait FeedStore: Send + Sync {
 }
 
 /// Levels of all organizations, in an order that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub struct ScanPage {
     /// Levels. Those of one organization stand together, as far as the page goes.
     pub levels: Vec<(LevelKey, StockLevel)>,
+    /// Why levels that stand here are not among them: each a [`StoreError::Corrupt`].
+    pub unreadable: Vec<StoreError>,
     /// The last level looked at; `None` when the scan is at its end.
     pub next: Option<LevelKey>,
 }

@@ -1,6 +1,8 @@
 //! Following the feed from an offset.
 
-use evenstock_domain::{FeedEvent, Offset, OrganizationId, Timestamp, events_behind, place_offset};
+use evenstock_domain::{
+    FEED_CLOCK_MARGIN_MS, FeedEvent, Offset, OrganizationId, Timestamp, events_behind, place_offset,
+};
 
 use super::FeedStore;
 use crate::StoreError;
@@ -11,8 +13,9 @@ const TAIL_PAGES: u32 = 2;
 /// Pages that one query reads.
 const PAGES: u32 = 20;
 
-/// How far before a snapshot its offset lies, in milliseconds: longer than a level may be missing from the listing.
-const SNAPSHOT_MARGIN_MS: i64 = 60_000;
+/// How far before a snapshot its offset lies, in milliseconds: longer than a level may be missing from the listing, by the
+/// clock of whoever put the page with its change.
+const SNAPSHOT_MARGIN_MS: i64 = 60_000 + FEED_CLOCK_MARGIN_MS;
 
 /// What stands behind an offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,7 @@ pub async fn head_of_feed<S: FeedStore>(
     Ok(store.feed_tail(organization, 1).await?.head(now))
 }
 
-/// The offset from which a reader must follow who begins to read the levels now: a minute back, so that a level which
+/// The offset from which a reader must follow who begins to read the levels now: minutes back, so that a level which
 /// the listing does not show yet comes with its change.
 ///
 /// # Errors

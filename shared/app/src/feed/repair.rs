@@ -2,10 +2,10 @@
 //! there, so only what is missing is appended: changes whose records could not be read, or were lost with a stream.
 
 use evenstock_domain::{Change, FEED_CLOCK_MARGIN_MS, LevelKey, Past, StockLevel, Timestamp, changes_since};
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{Candidate, FeedDeps, FeedStore, LevelScan, RepairStore, publish};
-use crate::{Clock, StockStore, StoreError};
+use crate::{Clock, StockStore, StoreError, with_causes};
 
 /// Time between the beginnings of two passes, in milliseconds.
 const EVERY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -47,6 +47,8 @@ pub struct RepairReport {
     pub levels: u64,
     /// Changes offered to the feed.
     pub offered: u64,
+    /// Levels, journals and feeds that could not be read, and were left out of the pass.
+    pub unreadable: u64,
     /// Whether nothing is left until the next pass is due.
     pub finished: bool,
 }
@@ -60,7 +62,8 @@ fn due(last: Option<&RepairPass>, now: Timestamp) -> Option<RepairPass> {
     }
 }
 
-/// Goes on with the pass that is due, from its checkpoint, until it ends or time is up.
+/// Goes on with the pass that is due, from its checkpoint, until it ends or time is up. What cannot be read is told and
+/// left out: one broken item must not keep all others from being repaired, night after night.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails. The next run goes on from the last checkpoint; offering a change twice is
@@ -78,7 +81,10 @@ where
         }
         let page = deps.store.scan_levels(pass.after.as_ref(), LEVELS).await?;
         report.levels = report.levels.saturating_add(page.levels.len() as u64);
-        report.offered = report.offered.saturating_add(offer(deps, &pass, &page.levels).await?);
+        for error in &page.unreadable {
+            skip(error, &mut report);
+        }
+        offer(deps, &pass, &page.levels, &mut report).await?;
         let next = RepairPass { finished: page.next.is_none(), after: page.next, ..pass };
         if !deps.store.save_repair_pass(last.as_ref(), &next).await? {
             warn!("another run of the repair is under way");
@@ -89,29 +95,48 @@ where
     Ok(RepairReport { finished: true, ..report })
 }
 
-/// Offers the changes of these levels; how many.
+/// Leaves something unreadable out.
+fn skip(error: &StoreError, report: &mut RepairReport) {
+    error!(error = with_causes(error), "the repair of the feeds goes on without what it cannot read");
+    report.unreadable = report.unreadable.saturating_add(1);
+}
+
+/// The result, or nothing when it rests on something unreadable.
+fn readable<T>(result: Result<T, StoreError>, report: &mut RepairReport) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ StoreError::Corrupt { .. }) => {
+            skip(&error, report);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Offers the changes of these levels.
 async fn offer<S, C>(
     deps: FeedDeps<'_, S, C>,
     pass: &RepairPass,
     levels: &[(LevelKey, StockLevel)],
-) -> Result<u64, StoreError>
+    report: &mut RepairReport,
+) -> Result<(), StoreError>
 where
     S: FeedStore + StockStore,
     C: Clock,
 {
-    let mut offered: u64 = 0;
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut levels = levels.iter().peekable();
     while let Some((key, level)) = levels.next() {
-        candidates.extend(settled(deps.store, pass, key, level).await?);
+        candidates.extend(readable(settled(deps.store, pass, key, level).await, report)?.unwrap_or_default());
         let same = levels.peek().is_some_and(|(next, _)| next.organization == key.organization);
         if !candidates.is_empty() && (!same || candidates.len() >= CANDIDATES_MAX) {
-            publish(deps, &key.organization, &candidates).await?;
-            offered = offered.saturating_add(candidates.len() as u64);
+            if readable(publish(deps, &key.organization, &candidates).await, report)?.is_some() {
+                report.offered = report.offered.saturating_add(candidates.len() as u64);
+            }
             candidates.clear();
         }
     }
-    Ok(offered)
+    Ok(())
 }
 
 /// The changes of a level that the feed should hold by now.

@@ -36,7 +36,8 @@ where
     })
 }
 
-/// Notes a receipt that somebody tells of, for the store's worker to ask about. Does nothing when it is known.
+/// Notes a receipt that somebody tells of, for the store's worker to ask about. Does nothing when it is known. `of` must
+/// have been read just now: whether somebody will look at the store is decided on it.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or stays outpaced; the sender may send again.
@@ -45,6 +46,10 @@ where
     S: MarketplaceStores + ReceiptStore,
     C: Clock,
 {
+    // Whoever noted it saw to it that somebody looks, and a sender that repeats itself must not wake the worker each time.
+    if store.load_receipt(&of.store.id, id).await?.is_some() {
+        return Ok(());
+    }
     // Before the receipt: should we die on the way, somebody will look.
     watch(store, clock, of, 0).await?;
     step_receipt(store, clock, (&of.store.id, id), Some(None), |current, now| match current {

@@ -27,5 +27,5 @@ pub use port::{
 pub use register::{RegisterStore, Registered, register_store, registered_before, store_of_token};
 pub use row::order_row;
 pub use status::{SyncReport, sync_report};
-pub use store::{MarketplaceStore, StockSignal, StoreSettings, sync_token_hash};
+pub use store::{MarketplaceStore, ReplacedSecret, StockSignal, StoreSettings, sync_token_hash};
 pub use sync::{SyncLimits, SyncOutcome, sync_store};

@@ -9,13 +9,17 @@ use sha2::{Digest, Sha256};
 use super::import::OrderError;
 use super::store::context;
 use super::{
-    MarketplaceStore, MarketplaceStores, StockSignal, StoreClaim, StoreSettings, StoreWrite, StoredStore,
-    sync_token_hash,
+    MarketplaceStore, MarketplaceStores, ReplacedSecret, StockSignal, StoreClaim, StoreSettings, StoreWrite,
+    StoredStore, sync_token_hash,
 };
 use crate::{Clock, Sealed, Sealer, SecretText, StoreError};
 
 /// Tries at writing the store. Only registrations and the store's worker contend for it.
 const ATTEMPTS_MAX: u32 = 16;
+
+/// How long a webhook secret that was replaced still proves deliveries, in milliseconds: those that are on their way, and
+/// those that the marketplace signs until its seller has told it the new one.
+const REPLACED_MS: i64 = 60 * 60 * 1000;
 
 /// Where units are taken from when nobody says.
 const LOCATION_DEFAULT: &str = "default";
@@ -205,10 +209,7 @@ async fn merged<K: Sealer, C: Clock>(
     let usual_signal = || StockSignal::usual(&asked.marketplace);
     let usual_location = || LocationId::parse(LOCATION_DEFAULT).map_err(|error| StoreError::Refused(Box::new(error)));
     let access_token = sealer.seal(&bound("access-token"), asked.access_token.expose()).await?;
-    let webhook_secret = match &asked.webhook_secret {
-        Some(secret) => Some(sealer.seal(&bound("webhook-secret"), secret.expose()).await?),
-        None => None,
-    };
+    let (webhook_secret, replaced_secret) = webhook_secrets(sealer, clock, asked, id, before.as_ref()).await?;
     let (created_at, sync, known) = match before {
         Some(MarketplaceStore { created_at, sync, settings, .. }) => (created_at, sync, Some(settings)),
         None => (clock.now(), StoreSync::default(), None),
@@ -222,11 +223,37 @@ async fn merged<K: Sealer, C: Clock>(
         default_location: location.map_or_else(usual_location, Ok)?,
         base_url: asked.base_url.clone().or_else(|| known.and_then(|known| known.base_url.clone())),
         access_token,
-        webhook_secret: webhook_secret.or_else(|| known.and_then(|known| known.webhook_secret.clone())),
+        webhook_secret,
+        replaced_secret,
     };
     let (organization, marketplace) = (asked.organization.clone(), asked.marketplace.clone());
     let external_id = asked.external_id.clone();
     Ok(MarketplaceStore { id: id.clone(), organization, marketplace, external_id, created_at, settings, sync })
+}
+
+/// The secret that the store's deliveries are signed with from now on, and the one that it replaces.
+async fn webhook_secrets<K: Sealer, C: Clock>(
+    sealer: &K,
+    clock: &C,
+    asked: &RegisterStore,
+    id: &StoreId,
+    before: Option<&MarketplaceStore>,
+) -> Result<(Option<Sealed>, Option<ReplacedSecret>), OrderError> {
+    let known = before.map(|store| &store.settings);
+    let current = known.and_then(|known| known.webhook_secret.clone());
+    let replaced = known.and_then(|known| known.replaced_secret.clone());
+    let Some(asked_secret) = &asked.webhook_secret else {
+        return Ok((current, replaced));
+    };
+    let context = context(&asked.organization, id, "webhook-secret");
+    if let Some(current) = &current
+        && same_secret(sealer, &context, current, asked_secret).await?
+    {
+        return Ok((Some(current.clone()), replaced));
+    }
+    let until = clock.now().plus_millis(REPLACED_MS);
+    let replaced = current.map(|sealed| ReplacedSecret { sealed, until });
+    Ok((Some(sealer.seal(&context, asked_secret.expose()).await?), replaced))
 }
 
 /// Whether everything that is asked for is so already. Sealing the same secret twice gives two texts, so it takes opening

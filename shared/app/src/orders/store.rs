@@ -5,7 +5,7 @@
 use evenstock_domain::{LocationId, Marketplace, OrganizationId, StoreId, StoreSync, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::{MarketplaceAccount, SealError, Sealed, Sealer};
+use crate::{MarketplaceAccount, SealError, Sealed, Sealer, SecretText};
 
 /// The marketplaces that push or list how many units are left, and no orders.
 const STATE_STOCK: [&str; 2] = ["marketplace-a", "marketplace-b"];
@@ -60,6 +60,17 @@ pub struct StoreSettings {
     pub access_token: Sealed,
     /// What it signs its deliveries with.
     pub webhook_secret: Option<Sealed>,
+    /// What it signed them with before.
+    pub replaced_secret: Option<ReplacedSecret>,
+}
+
+/// A webhook secret that another one replaced. Deliveries that were signed before it did are still on their way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedSecret {
+    /// The secret.
+    pub sealed: Sealed,
+    /// From then on it proves nothing any more.
+    pub until: Timestamp,
 }
 
 /// A seller's account at a marketplace.
@@ -95,6 +106,26 @@ impl MarketplaceStore {
     /// What its webhook secret is bound to.
     pub fn webhook_secret_context(&self) -> String {
         context(&self.organization, &self.id, "webhook-secret")
+    }
+
+    /// The secrets that its deliveries may be signed with, and until when those that were replaced are good; none for a
+    /// store that signs none.
+    ///
+    /// # Errors
+    /// [`SealError`] when one cannot be opened.
+    pub async fn webhook_secrets<K: Sealer>(
+        &self,
+        sealer: &K,
+    ) -> Result<Vec<(SecretText, Option<Timestamp>)>, SealError> {
+        let Some(current) = &self.settings.webhook_secret else {
+            return Ok(Vec::new());
+        };
+        let context = self.webhook_secret_context();
+        let mut secrets = vec![(sealer.open(&context, current).await?, None)];
+        if let Some(ReplacedSecret { sealed, until }) = &self.settings.replaced_secret {
+            secrets.push((sealer.open(&context, sealed).await?, Some(*until)));
+        }
+        Ok(secrets)
     }
 
     /// The account, as the marketplace is asked with.

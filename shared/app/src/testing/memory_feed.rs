@@ -98,7 +98,7 @@ impl LevelScan for MemoryStore {
         let levels: Vec<_> =
             rest.by_ref().take(limit).map(|(key, stored)| (key.clone(), stored.level.clone())).collect();
         let next = rest.next().and_then(|_| levels.last()).map(|(key, _)| key.clone());
-        Ok(ScanPage { levels, next })
+        Ok(ScanPage { levels, unreadable: Vec::new(), next })
     }
 }
 

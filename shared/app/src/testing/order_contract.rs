@@ -20,10 +20,10 @@ use super::contract::{at, ids, key};
 use super::{FixedClock, MemoryQueue, MemorySealer, ScriptedMarketplace};
 use crate::{
     Amount, BreakerStore, Clock, DueReceipt, DueStore, Imported, MarketplaceStore, MarketplaceStores, OrderDeps,
-    OrderPolicy, ReceiptStore, ReceiptWrite, RegisterStore, Sealed, SecretText, StockChange, StockSignal, StockStore,
-    StoreClaim, StoreSettings, StoreWrite, StoredStore, SyncLimits, SyncOutcome, ValidatedLine, ValidatedOrder,
-    Validation, apply_group, import_order, mark_short_orders, oversold_sales, receipt_consequences, register_store,
-    store_of_token, sync_report, sync_store,
+    OrderPolicy, ReceiptStore, ReceiptWrite, RegisterStore, ReplacedSecret, Sealed, SecretText, StockChange,
+    StockSignal, StockStore, StoreClaim, StoreSettings, StoreWrite, StoredStore, SyncLimits, SyncOutcome,
+    ValidatedLine, ValidatedOrder, Validation, apply_group, import_order, mark_short_orders, oversold_sales,
+    receipt_consequences, register_store, store_of_token, sync_report, sync_store,
 };
 
 /// Receipts of the store in `receipts_page_by_name` and its neighbours.
@@ -59,6 +59,7 @@ pub fn a_store(name: &str) -> MarketplaceStore {
             base_url: None,
             access_token: Sealed::from_stored("sealed"),
             webhook_secret: None,
+            replaced_secret: None,
         },
         sync: StoreSync::default(),
     }
@@ -115,6 +116,7 @@ pub async fn store_reads_back_whole<S: MarketplaceStores>(store: &S) {
     assert_eq!(store.load_store(&full.id).await.unwrap(), None);
     full.settings.base_url = Some("https://example.com/api".to_owned());
     full.settings.webhook_secret = Some(Sealed::from_stored("sealed too"));
+    full.settings.replaced_secret = Some(ReplacedSecret { sealed: Sealed::from_stored("sealed before"), until: at(9) });
     full.settings.stock_signal = StockSignal::Merged;
     let run = full.sync.run_under_way("run-1", at(5));
     full.sync = full.sync.watched_by(at(10)).unwrap().leased("me", at(11), 1000).unwrap();

@@ -50,7 +50,9 @@ async fn import_costs_five_reads_and_three_writes_and_a_known_one_three_reads() 
 async fn cancellation_and_notice_cost_one_write_of_the_receipt() {
     let (rig, calls) = counting().await;
     note_receipt(&rig.store, &rig.clock, &rig.of, &id("r")).await.unwrap();
-    assert_eq!(taken(&calls), [("save_receipt", 1), ("save_store", 1)]);
+    assert_eq!(taken(&calls), [("load_receipt", 1), ("save_receipt", 1), ("save_store", 1)]);
+    note_receipt(&rig.store, &rig.clock, &rig.of, &id("r")).await.unwrap();
+    assert_eq!(taken(&calls), [("load_receipt", 1)], "a notice that comes again writes nothing");
     cancel_order(&rig.store, &rig.clock, &rig.of, &id("r")).await.unwrap();
     assert_eq!(taken(&calls), [("load_receipt", 1), ("save_receipt", 1)]);
 }

@@ -17,7 +17,7 @@ pub(super) fn adapt(delivery: &Delivery<'_>) -> Result<StockChange, InvalidPaylo
     let product = fields.required("product_code", sku);
     let stock = fields.required("available_stock", quantity);
     let time = fields.required("timestamp", |value| punctual(value, delivery.received_at));
-    let location = fields.location("warehouse");
+    let location = fields.location("warehouse", delivery.default_location.as_str());
     let source = fields.note("storeId", delivery.source(KIND));
     let (Some(product), Some(stock), Some(time), Some(location), Some(source)) =
         (product, stock, time, location, source)

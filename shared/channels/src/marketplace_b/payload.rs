@@ -10,7 +10,7 @@ use evenstock_domain::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::fields::{Fields, integer, joined, parse, quantity, sku, text};
+use crate::fields::{DEFAULT_LOCATION, Fields, integer, joined, parse, quantity, sku, text};
 
 /// The greatest number of rows that an answer may have. Far more than is ever asked for, because a marketplace may
 /// disregard the limit.
@@ -74,7 +74,7 @@ fn row(item: &RawValue) -> Result<FeedRow, FeedRowIssue> {
         sku(value)
     });
     let stock = fields.required("qty", quantity);
-    let location = fields.location("location_id");
+    let location = fields.location("location_id", DEFAULT_LOCATION);
     let last_modified = fields.required("last_modified", unix_seconds);
     match (product, stock, location, last_modified) {
         (Some(sku), Some(quantity), Some(location), Some(last_modified)) => {

@@ -77,6 +77,23 @@ fn feed_goes_on_from_an_expired_page_only_over_the_marker() {
 }
 
 #[test]
+fn page_that_may_be_deleted_in_a_moment_counts_as_gone_so_that_no_reader_is_ahead() {
+    let day = 24 * HOUR_MS;
+    let known = marker(1, 10, 0);
+    assert_eq!(write(Some(known), Some(page(1, 4, 0)), 1, 2 * day - 1), FeedWrite::Mark(marker(5, 10, 2 * day - 1)));
+    // A publisher reads the page, then it is deleted, then a reader copies the levels, then the publisher goes on.
+    let now = 3 * day - 1;
+    let gone = FeedTail { marker: Some(known), pages: Vec::new() };
+    let copied = gone.head(time(now));
+    let FeedWrite::Mark(moved) = write(Some(known), Some(page(1, 4, 0)), 1, now) else { unreachable!("it expired") };
+    assert_eq!((copied, moved), (10, marker(11, 20, now)));
+    let marked = FeedTail { marker: Some(moved), pages: Vec::new() };
+    assert_eq!(place_offset(&marked, copied, time(now)), Offset::AtHead);
+    let put = FeedTail { marker: Some(moved), pages: vec![page(11, 1, now)] };
+    assert_eq!(place_offset(&put, copied, time(now)), Offset::Behind, "and misses nothing");
+}
+
+#[test]
 fn feed_without_pages_goes_on_above_the_ceiling_once_it_may_have_had_some() {
     let (minute, day) = (60_000, 24 * HOUR_MS);
     assert_eq!(write(Some(marker(5, 10, 0)), None, 1, 9 * minute), FeedWrite::Put(page(5, 1, 9 * minute)));

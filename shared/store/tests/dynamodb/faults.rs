@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use evenstock_app::testing::FixedClock;
-use evenstock_app::{Answer, StockStore, StoreError, apply_group, request};
+use evenstock_app::{
+    Answer, Behind, Clock, FeedDeps, LevelScan, RecentPages, RepairLimits, StockStore, StoreError, apply_group,
+    changes_behind, repair, request,
+};
 use evenstock_domain::{
-    ActorCode, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Outcome, Quantity, Sku, Source,
-    StockEvent, Timestamp,
+    ActorCode, EventBody, EventIdKey, FeedLimits, LevelKey, LocationId, Means, OrganizationId, Outcome, Quantity, Sku,
+    Source, StockEvent, Timestamp,
 };
 use evenstock_store::DynamoStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -203,4 +206,34 @@ async fn sdk_that_learns_nothing_says_unknown() {
     let store = DynamoStore::new(client_to(lossy(emulated.address, 3).await), TABLE, 400);
     let blind = evenstock_domain::BlindRequest::new(&take("t", 1), now()).unwrap();
     assert!(matches!(store.append(&key(), &blind).await, Err(StoreError::Unknown(_))));
+}
+
+/// The feed of the other organization, whose own level was damaged in the same scan.
+#[tokio::test]
+async fn unreadable_level_is_named_and_the_repair_of_the_feeds_goes_on() {
+    let emulated = stocked(7).await;
+    let others = ["a", "z"].map(|name| LevelKey {
+        organization: OrganizationId::parse(name).unwrap(),
+        sku: Sku::parse("sku").unwrap(),
+        location: LocationId::parse("main").unwrap(),
+    });
+    let clock = FixedClock::at(now());
+    for key in &others {
+        assert_eq!(apply_group(&emulated.store, &clock, key, &[count(3)]).await.outcomes, [Outcome::Applied]);
+    }
+    damage(&emulated, "av", AttributeValue::S("seven".to_owned())).await;
+    let page = emulated.store.scan_levels(None, 100).await.unwrap();
+    assert_eq!(page.levels.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), others);
+    let [StoreError::Corrupt { key, .. }] = &page.unreadable[..] else { unreachable!("{:?}", page.unreadable) };
+    assert!(key.contains("org#S#sku"), "{key}");
+
+    clock.advance_ms(60 * 60 * 1000);
+    let (limits, recent) = (FeedLimits::keeping_hours(168), RecentPages::default());
+    let deps = FeedDeps { store: &emulated.store, clock: &clock, limits: &limits, recent: &recent };
+    let report = repair(deps, RepairLimits { until: clock.now().plus_millis(1) }).await.unwrap();
+    assert_eq!((report.levels, report.offered, report.unreadable, report.finished), (2, 2, 1, true));
+    for key in &others {
+        let behind = changes_behind(&emulated.store, &key.organization, 0, 10, clock.now()).await.unwrap();
+        assert!(matches!(&behind, Behind::Events { events, .. } if events.len() == 1), "{behind:?}");
+    }
 }

@@ -11,7 +11,7 @@ use evenstock_replication_api::{Replication, Watch};
 use evenstock_runtime::SystemClock;
 use evenstock_scheduler::Scheduler;
 use evenstock_stock_worker::Worker;
-use evenstock_webhook::Intake;
+use evenstock_webhook::{Intake, Stores};
 use serde_json::json;
 
 use super::site::Site;
@@ -26,12 +26,9 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
 }
 
 fn intake(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
-    let intake = Arc::new(Intake {
-        queue: site.queues.clone(),
-        connections: evenstock_webhook::connections(site.environment)?,
-        store: site.table(),
-        sealer: site.sealer()?,
-    });
+    let configured = evenstock_webhook::connections(site.environment)?;
+    let stores = Stores::new(configured, Arc::clone(&site.store), site.sealer()?, SystemClock);
+    let intake = Arc::new(Intake { queue: site.queues.clone(), stores });
     let deep = evenstock_webhook::load_shed_queue_max(site.environment)?;
     let routes = evenstock_webhook::routes(Arc::clone(&intake));
     functions.on_http("WebhookFunction", evenstock_webhook::shedding(routes, &intake, deep));

@@ -6,7 +6,7 @@ mod properties;
 mod signature;
 
 use evenstock_app::StockChange;
-use evenstock_domain::{OrganizationId, StoreId, Timestamp};
+use evenstock_domain::{LocationId, OrganizationId, StoreId, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -37,6 +37,7 @@ pub(super) fn adapt_for(store: &str, body: impl AsRef<[u8]>) -> Result<Vec<Stock
         body: body.as_ref(),
         organization: &OrganizationId::parse("demo").unwrap(),
         store: &StoreId::parse(store).unwrap(),
+        default_location: &LocationId::parse("default").unwrap(),
         job_id: "job-1",
         received_at: Timestamp::parse("2026-11-20T08:00:00Z").unwrap(),
     };
