@@ -59,7 +59,7 @@ where
             Ok(job) => jobs.push((place, job)),
             Err(reason) => {
                 error!(message.id = message_id, %reason, "message {message_id} cannot be read and goes to the dead letters");
-                unreadable.push(place);
+                unreadable.push((place, reason.to_string()));
             }
         }
     }
@@ -69,7 +69,7 @@ where
     let DeliverReport { failed, arrived, missed, parked, kept, idle } = report;
     let records = batch.len();
     let back = failed.len().saturating_add(unreadable.len());
-    unreadable.into_iter().chain(failed).for_each(|place| batch.fail(place));
+    unreadable.into_iter().chain(failed).for_each(|(place, reason)| batch.fail_because(place, reason));
     info!(
         records,
         successCount = arrived,

@@ -7,6 +7,7 @@ use evenstock_app::QueueName;
 use evenstock_callbacks_api::{Endpoints, router};
 use evenstock_channels::callbacks_sender;
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
+use evenstock_runtime::metrics::send_to;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 
@@ -19,6 +20,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
     let sealer = environment.kms_sealer(&store)?;
     let store = Arc::new(store);
+    send_to(Arc::clone(&store), "callbacks-api", true);
     let url = environment.required("CALLBACKS_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::Callbacks, QueueUrls { queue: url, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);

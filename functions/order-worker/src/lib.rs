@@ -55,12 +55,10 @@ where
     for (place, (message_id, body)) in batch.records().enumerate() {
         if let Err(reason) = work(worker, message_id, body).await {
             error!(message.id = message_id, reason, "store job {message_id} failed and comes again");
-            failed.push(place);
+            failed.push((place, reason));
         }
     }
-    for place in failed {
-        batch.fail(place);
-    }
+    failed.into_iter().for_each(|(place, reason)| batch.fail_because(place, reason));
     Ok(batch.into_response())
 }
 

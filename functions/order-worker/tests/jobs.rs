@@ -7,6 +7,7 @@ use evenstock_app::testing::{FixedClock, MemoryQueue, MemorySealer, MemoryStore,
 use evenstock_app::{MarketplaceStores, note_receipt};
 use evenstock_domain::{ReceiptId, ReceiptState, Timestamp};
 use evenstock_order_worker::{Worker, handle};
+use evenstock_runtime::{keep_reasons, take_reason};
 use serde_json::json;
 
 type TestWorker = Worker<MemoryStore, ScriptedMarketplace, MemorySealer, FixedClock, MemoryQueue>;
@@ -51,6 +52,15 @@ async fn message_that_is_no_job_or_names_no_store_comes_back() {
     let failed = handle(&worker, event(&bodies)).await.unwrap().batch_item_failures;
     let ids: Vec<_> = failed.into_iter().map(|failure| failure.item_identifier).collect();
     assert_eq!(ids, ["m0", "m1", "m2", "m3"]);
+}
+
+#[tokio::test]
+async fn message_that_comes_back_says_why() {
+    keep_reasons();
+    let mut event = event(&[r#"{"storeId":"unknown"}"#.to_owned()]);
+    event.records[0].message_id = Some("why".to_owned());
+    handle(&worker(), event).await.unwrap();
+    assert_eq!(take_reason("why").as_deref(), Some("there is no store unknown"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use evenstock_channels::OrderClient;
 use evenstock_domain::Guard;
 use evenstock_orders_api::{Orders, router};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
+use evenstock_runtime::metrics::send_to;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, dynamodb_client};
 
@@ -16,6 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let client = dynamodb_client(&environment.aws()?);
     let store = Arc::new(DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?));
     let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);
+    send_to(Arc::clone(&store), "orders-api", true);
     let base_url = environment.optional("MARKETPLACE_BASE_URL");
     let guard = Guard { allow_private: environment.parsed("ALLOW_PRIVATE_CALLBACKS", "true or false", false)? };
     let credentials = environment.marketplace_credentials()?;

@@ -1,9 +1,10 @@
 //! Does what is due, every minute: brings back the callbacks that wait, queues the stores whose receipts are to be asked
-//! about, ends the reservations that ran out, and gives up those that were never finished.
+//! about, ends the reservations that ran out, and gives up those that were never finished. The switch of an organization's
+//! periodic sync holds for its stores only: callbacks and reservations never wait for it.
 
 use evenstock_app::{
     CallbackStore, Clock, MarketplaceStores, Queue, ReservationDeps, ReservationStore, StockStore, StoreError,
-    SweepLimits, enqueue_due_stores, requeue, sweep, with_causes,
+    SweepLimits, SwitchStore, enqueue_due_stores, requeue, sweep, with_causes,
 };
 use evenstock_domain::EventIdKey;
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ pub enum HandleError {
 /// [`HandleError`]. A reservation that cannot be ended is none: it comes again.
 pub async fn handle<S, Q, C>(scheduler: &Scheduler<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + ReservationStore + MarketplaceStores + CallbackStore,
+    S: StockStore + ReservationStore + MarketplaceStores + SwitchStore + CallbackStore,
     Q: Queue,
     C: Clock,
 {

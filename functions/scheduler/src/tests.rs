@@ -4,13 +4,18 @@ use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use evenstock_app::testing::contract::registration;
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemorySealer, MemoryStore};
 use evenstock_app::{
-    CallbackStore, EventType, IdempotencyStore, QueueName, Reserve, ReserveResult, apply_group, complete, reserve,
+    CallbackStore, EventType, IdempotencyStore, MarketplaceStore, QueueName, RegisterStore, Reserve, ReserveResult,
+    StoreWrite, apply_group, complete, register_store, reserve,
 };
 use evenstock_domain::{
     ActorCode, Delivery, DeliveryId, EndpointId, EventBody, LevelKey, Line, LocationId, Means, OrganizationId,
-    Quantity, ReservationId, ReservationState, Sku, Source, StockEvent, StockLevel, Timestamp,
+    Quantity, ReservationId, ReservationState, Sku, Source, StockEvent, StockLevel, StoreId, Timestamp,
 };
 
 use super::*;
@@ -37,8 +42,11 @@ fn deps<S, Q, C>(scheduler: &Scheduler<S, Q, C>) -> ReservationDeps<'_, S, C> {
 
 /// A hundred units, of which forty reservations of one hold one each for a minute.
 async fn world() -> World {
+    world_on(FaultyStore::new(MemoryStore::default(), |_| Fault::None)).await
+}
+
+async fn world_on(store: FaultyStore<MemoryStore>) -> World {
     let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
-    let store = FaultyStore::new(MemoryStore::default(), |_| Fault::None);
     let (queue, clock) = (MemoryQueue::default(), FixedClock::at(now));
     let scheduler = Scheduler { store, queue, clock, ids: EventIdKey::new(*b"0123456789abcdef") };
     let quantity = Quantity::new(100).unwrap();
@@ -91,6 +99,49 @@ async fn only_what_ran_out_is_ended() {
     let level = level(&scheduler).await;
     assert_eq!((level.available, level.reserved), (100, 0));
     assert_eq!(handle(&scheduler, tick()).await.unwrap().get("ended"), Some(&json!(0)));
+}
+
+/// A store of the organization that is due now.
+async fn due_store(scheduler: &World, organization: &str, name: &str) {
+    let (store, clock) = (scheduler.store.inner(), &scheduler.clock);
+    let organization = OrganizationId::parse(organization).unwrap();
+    let external_id = StoreId::parse(name).unwrap();
+    let asked = RegisterStore { organization, external_id, ..registration(name) };
+    let id = register_store(store, &MemorySealer::default(), clock, &asked).await.unwrap().store;
+    let found = store.load_store(&id).await.unwrap().unwrap();
+    let due = MarketplaceStore { sync: found.store.sync.watched_by(clock.now()).unwrap(), ..found.store };
+    assert_eq!(store.save_store(Some(found.rev), &due).await.unwrap(), StoreWrite::Saved);
+}
+
+#[tokio::test]
+async fn switch_stops_an_organizations_stores_and_nothing_else() {
+    let reads = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&reads);
+    let plan = move |operation| {
+        counter.fetch_add(u32::from(operation == "load_switch"), Ordering::Relaxed);
+        Fault::None
+    };
+    let scheduler = world_on(FaultyStore::new(MemoryStore::default(), plan)).await;
+    handle(&scheduler, tick()).await.unwrap();
+    assert_eq!(reads.load(Ordering::Relaxed), 0, "nobody's switch matters while no store is due");
+    let organization = OrganizationId::parse("org").unwrap();
+    scheduler.store.inner().set_switch(&organization, false, None, scheduler.clock.now()).await.unwrap();
+    for (organization, name) in [("org", "a"), ("org", "b"), ("other", "c")] {
+        due_store(&scheduler, organization, name).await;
+    }
+    let id = DeliveryId::new(&EndpointId::parse("e").unwrap(), "event", scheduler.clock.now());
+    let (event, name) = (EventType::StockLow, "event".to_owned());
+    let delivery = Delivery::new(organization.clone(), id, name, event, None, "{}".to_owned());
+    scheduler.store.inner().save_delivery(None, &delivery.parked(None, scheduler.clock.now())).await.unwrap();
+    scheduler.clock.advance_ms(60_000);
+    let report = handle(&scheduler, tick()).await.unwrap();
+    let told = ["/ended", "/callbacks/queued", "/enqueuedJobs"].map(|at| report.pointer(at).unwrap());
+    assert_eq!(told, [&json!(RESERVATIONS), &json!(1), &json!(1)]);
+    assert_eq!(scheduler.queue.bodies(QueueName::StoreSync), ["{\"storeId\":\"c\"}"]);
+    assert_eq!(reads.load(Ordering::Relaxed), 2, "one an organization");
+    scheduler.store.inner().set_switch(&organization, true, None, scheduler.clock.now()).await.unwrap();
+    let report = handle(&scheduler, tick()).await.unwrap();
+    assert_eq!(report.get("enqueuedJobs"), Some(&json!(2)), "they stayed due");
 }
 
 #[tokio::test]

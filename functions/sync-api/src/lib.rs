@@ -20,8 +20,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
-    BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, PollStatusStore, Queue, Scope, StoreProbe,
-    SwitchStore, WarehouseStore,
+    BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PollStatusStore, Queue,
+    Scope, StoreProbe, SwitchStore, WarehouseStore,
 };
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
@@ -40,6 +40,7 @@ pub trait OperationsStore:
     + IdempotencyStore
     + JobStore
     + SwitchStore
+    + MarketplaceStores
     + CounterStore
     + BreakerStore
     + PollStatusStore
@@ -54,6 +55,7 @@ impl<S> OperationsStore for S where
         + IdempotencyStore
         + JobStore
         + SwitchStore
+        + MarketplaceStores
         + CounterStore
         + BreakerStore
         + PollStatusStore

@@ -18,16 +18,19 @@ async fn main() -> Result<(), lambda_http::Error> {
     let aws = environment.aws()?;
     let client = dynamodb_client(&aws);
     let store = Arc::new(DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?));
-    let urls = |queue, dead_letters| {
-        let (queue, dead_letters) = (environment.required(queue)?.to_owned(), environment.required(dead_letters)?);
-        Ok::<_, ConfigError>(QueueUrls { queue, dead_letters: Some(dead_letters.to_owned()) })
-    };
-    let warehouse_sync = environment.required("WAREHOUSE_SYNC_QUEUE_URL")?.to_owned();
-    let urls = BTreeMap::from([
-        (QueueName::StockChanges, urls("STOCK_CHANGES_QUEUE_URL", "STOCK_CHANGES_DLQ_URL")?),
-        (QueueName::PollJobs, urls("POLL_JOBS_QUEUE_URL", "POLL_JOBS_DLQ_URL")?),
-        (QueueName::WarehouseSync, QueueUrls { queue: warehouse_sync, dead_letters: None }),
-    ]);
+    let urls = [
+        (QueueName::StockChanges, "STOCK_CHANGES_QUEUE_URL", "STOCK_CHANGES_DLQ_URL"),
+        (QueueName::PollJobs, "POLL_JOBS_QUEUE_URL", "POLL_JOBS_DLQ_URL"),
+        (QueueName::StoreSync, "STORE_SYNC_QUEUE_URL", "STORE_SYNC_DLQ_URL"),
+        (QueueName::Callbacks, "CALLBACKS_QUEUE_URL", "CALLBACKS_DLQ_URL"),
+        (QueueName::WarehouseEvents, "WAREHOUSE_EVENTS_QUEUE_URL", "WAREHOUSE_EVENTS_DLQ_URL"),
+        (QueueName::WarehouseSync, "WAREHOUSE_SYNC_QUEUE_URL", "WAREHOUSE_SYNC_DLQ_URL"),
+    ];
+    let urls = urls.into_iter().map(|(name, queue, dead_letters)| {
+        let dead_letters = Some(environment.required(dead_letters)?.to_owned());
+        Ok::<_, ConfigError>((name, QueueUrls { queue: environment.required(queue)?.to_owned(), dead_letters }))
+    });
+    let urls = urls.collect::<Result<BTreeMap<_, _>, _>>()?;
     let queue = SqsQueues::new(sqs_client(&aws), urls);
     let organization = environment.default_organization()?;
     let polled = environment.optional("MARKETPLACE_B_API").map(|_| organization);

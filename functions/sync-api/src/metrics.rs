@@ -12,6 +12,7 @@ use evenstock_domain::Timestamp;
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::http::{ApiError, Caller};
 use evenstock_runtime::metrics::{InWork, send};
+use futures::future::try_join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -148,8 +149,9 @@ async fn read<S: OperationsStore, Q: Queue>(
     let sum = |name: &str| counts.values().filter_map(|counts| counts.get(name)).sum();
     let http = BulkheadBody { limit: operations.settings.http_limit, in_use: InWork::now() };
     let (mut queues, mut bulkheads) = (BTreeMap::new(), BTreeMap::from([("http".to_owned(), http)]));
-    for bulkhead in &operations.settings.bulkheads {
-        let depth = operations.queue.depth(bulkhead.queue).await?;
+    let all = &operations.settings.bulkheads;
+    let depths = try_join_all(all.iter().map(|bulkhead| operations.queue.depth(bulkhead.queue))).await?;
+    for (bulkhead, depth) in all.iter().zip(depths) {
         let body = QueueBody { waiting: depth.waiting, in_flight: depth.in_flight, dead: depth.dead };
         queues.insert(bulkhead.name.to_owned(), body);
         let body = BulkheadBody { limit: Some(bulkhead.limit), in_use: depth.in_flight };

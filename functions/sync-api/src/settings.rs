@@ -34,13 +34,17 @@ pub struct Settings {
 
 impl Settings {
     /// From the environment: `POLL_INTERVAL_SECONDS` (300), `SCHEDULE_STEP_SECONDS` (60), `STAGE`,
-    /// `HTTP_RESERVED_CONCURRENCY` (0: none), `STOCK_WORKER_CONCURRENCY` (50), `POLLER_CONCURRENCY` (2).
+    /// `HTTP_RESERVED_CONCURRENCY` (0: none), `STOCK_WORKER_CONCURRENCY` (50), `POLLER_CONCURRENCY` (2),
+    /// `ORDER_WORKER_CONCURRENCY` (20), `CALLBACK_WORKER_CONCURRENCY` (20), `WAREHOUSE_EVENTS_CONCURRENCY` (10),
+    /// `WAREHOUSE_WORKER_CONCURRENCY` (5).
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable that is wrong.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let seconds = |name, default| environment.parsed::<u32>(name, "a whole number of seconds", default);
         let number = |name, default| environment.parsed::<u64>(name, "a whole number", default);
+        let bulkhead =
+            |queue, name, variable, limit| number(variable, limit).map(|limit| Bulkhead { queue, name, limit });
         let reserved = number("HTTP_RESERVED_CONCURRENCY", 0)?;
         Ok(Self {
             started_at: SystemClock.now(),
@@ -49,12 +53,12 @@ impl Settings {
             resettable: environment.optional("STAGE") != Some("prod"),
             http_limit: (reserved > 0).then_some(reserved),
             bulkheads: vec![
-                Bulkhead {
-                    queue: QueueName::StockChanges,
-                    name: "stock-changes",
-                    limit: number("STOCK_WORKER_CONCURRENCY", 50)?,
-                },
-                Bulkhead { queue: QueueName::PollJobs, name: "poll-jobs", limit: number("POLLER_CONCURRENCY", 2)? },
+                bulkhead(QueueName::StockChanges, "stock-changes", "STOCK_WORKER_CONCURRENCY", 50)?,
+                bulkhead(QueueName::PollJobs, "poll-jobs", "POLLER_CONCURRENCY", 2)?,
+                bulkhead(QueueName::StoreSync, "store-sync", "ORDER_WORKER_CONCURRENCY", 20)?,
+                bulkhead(QueueName::Callbacks, "callbacks", "CALLBACK_WORKER_CONCURRENCY", 20)?,
+                bulkhead(QueueName::WarehouseEvents, "warehouse-events", "WAREHOUSE_EVENTS_CONCURRENCY", 10)?,
+                bulkhead(QueueName::WarehouseSync, "warehouse-sync", "WAREHOUSE_WORKER_CONCURRENCY", 5)?,
             ],
         })
     }

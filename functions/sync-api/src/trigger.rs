@@ -152,6 +152,7 @@ async fn started<S: OperationsStore, Q: Queue>(
         let subject = MARKETPLACE_B.to_owned();
         parts.push(JobPart { id: job_id(request, "/poll")?, kind: JobKind::Poll, subject });
     }
+    parts.push(JobPart { id: job_id(request, "/stores")?, kind: JobKind::Stores, subject: String::new() });
     parts.extend(warehouses(operations, organization, request).await?);
     let id = job_id(request, "")?;
     Ok(trigger_all(deps(operations), organization, id, parts).await.map_err(failed)?.job)

@@ -26,8 +26,8 @@ pub(crate) enum Fate {
     Conflict,
     /// It can never be applied as it stands, for this reason.
     Dead(String),
-    /// It could not be applied now.
-    Later,
+    /// It could not be applied now, for this reason.
+    Later(String),
 }
 
 impl Fate {
@@ -37,7 +37,7 @@ impl Fate {
             Self::Done => 0,
             Self::Conflict => 1,
             Self::Dead(_) => 2,
-            Self::Later => 3,
+            Self::Later(_) => 3,
         };
         if rank(&other) > rank(self) {
             *self = other;
@@ -52,7 +52,7 @@ struct Group {
 }
 
 /// Warehouses that this batch names: theirs, nobody's, or not to be had now.
-type Known = BTreeMap<LocationId, Result<Option<Warehouse>, ()>>;
+type Known = BTreeMap<LocationId, Result<Option<Warehouse>, String>>;
 
 pub(crate) async fn apply<S, Q, C>(function: &WarehouseEvents<S, Q, C>, records: &[Record]) -> Vec<Fate>
 where
@@ -80,7 +80,8 @@ where
                 continue;
             }
             Some(Ok(None)) => Fate::Dead(format!("warehouse {} is not known", count.warehouse)),
-            Some(Err(())) | None => Fate::Later,
+            Some(Err(reason)) => Fate::Later(reason.clone()),
+            None => Fate::Later(format!("warehouse {} was not read", count.warehouse)),
         };
         fates.get_mut(place).into_iter().for_each(|known| known.worsen(fate.clone()));
     }
@@ -116,7 +117,9 @@ async fn warehouses<S: WarehouseStore>(store: &S, counts: &[(WarehouseCount, usi
             continue;
         }
         let found = store.load_warehouse(&count.warehouse).await.map_err(|error| {
-            warn!(location.id = %count.warehouse, error = with_causes(&error), "warehouse cannot be read");
+            let reason = with_causes(&error);
+            warn!(location.id = %count.warehouse, error = reason, "warehouse cannot be read");
+            reason
         });
         known.insert(count.warehouse.clone(), found);
     }
@@ -143,11 +146,12 @@ where
     let unsettled = match failure {
         Some(failure) => {
             let left = counts.len().saturating_sub(outcomes.len());
-            warn!(sku.id = %key.sku, location.id = %key.location, error = with_causes(&failure), left, "changes of {} are not settled", key.sku);
+            let reason = with_causes(&failure);
+            warn!(sku.id = %key.sku, location.id = %key.location, error = reason, left, "changes of {} are not settled", key.sku);
             match failure {
                 // Nothing but an operator mends it, and the others must not wait for him.
                 StoreError::Corrupt { .. } => Fate::Dead(failure.to_string()),
-                _ => Fate::Later,
+                _ => Fate::Later(reason),
             }
         }
         None => Fate::Done,

@@ -69,7 +69,7 @@ where
     let records = record::from_kafka(&event).map_err(HandleError::UnknownEvent)?;
     // Boxed: the type of so many nested futures is more than the compiler wants to look through.
     let settled = Box::pin(settle(function, &records)).await;
-    match settled.iter().filter(|settled| !**settled).count() {
+    match settled.iter().filter(|settled| settled.is_err()).count() {
         0 => Ok(json!({})),
         failed => Err(HandleError::Unsettled { failed, records: records.len() }),
     }
@@ -84,37 +84,45 @@ where
     let mut batch = Batch::new(event)?;
     let records: Vec<_> = batch.records().map(|(_, body)| Record::from_message(body)).collect();
     let settled = Box::pin(settle(function, &records)).await;
-    for (place, _) in settled.iter().enumerate().filter(|(_, settled)| !**settled) {
-        batch.fail(place);
+    for (place, settled) in settled.into_iter().enumerate() {
+        if let Err(reason) = settled {
+            batch.fail_because(place, reason);
+        }
     }
     Ok(json!(batch.into_response()))
 }
 
-/// Applies the records and puts the hopeless ones to the dead letters; which ones are done.
-async fn settle<S, Q, C>(function: &WarehouseEvents<S, Q, C>, records: &[Record]) -> Vec<bool>
+/// Applies the records and puts the hopeless ones to the dead letters; of each, why it must come again if it must.
+async fn settle<S, Q, C>(function: &WarehouseEvents<S, Q, C>, records: &[Record]) -> Vec<Result<(), String>>
 where
     S: StockStore + WarehouseStore + ConflictStore,
     Q: Queue,
     C: Clock,
 {
     let fates = apply::apply(function, records).await;
-    let mut settled: Vec<_> = fates.iter().map(|fate| !matches!(fate, Fate::Later)).collect();
+    let settled = fates.iter().map(|fate| match fate {
+        Fate::Later(reason) => Err(reason.clone()),
+        Fate::Done | Fate::Conflict | Fate::Dead(_) => Ok(()),
+    });
+    let mut settled: Vec<_> = settled.collect();
     let dead: Vec<_> = fates
         .iter()
         .enumerate()
         .filter_map(|(place, fate)| match fate {
             Fate::Dead(reason) => Some((place, reason)),
-            Fate::Done | Fate::Conflict | Fate::Later => None,
+            Fate::Done | Fate::Conflict | Fate::Later(_) => None,
         })
         .collect();
     if let Err(failure) = bury(function, records, &dead).await {
-        error!(error = with_causes(&failure), "dead letters cannot be sent, so their records come again");
-        for (place, _) in &dead {
-            settled.get_mut(*place).into_iter().for_each(|settled| *settled = false);
+        let failure = with_causes(&failure);
+        error!(error = failure, "dead letters cannot be sent, so their records come again");
+        for (place, reason) in &dead {
+            let reason = format!("{reason}; and it cannot be sent to the dead letters: {failure}");
+            settled.get_mut(*place).into_iter().for_each(|settled| *settled = Err(reason.clone()));
         }
     }
     let conflicts = fates.iter().filter(|fate| matches!(fate, Fate::Conflict)).count();
-    let failed = settled.iter().filter(|settled| !**settled).count();
+    let failed = settled.iter().filter(|settled| settled.is_err()).count();
     info!(records = records.len(), dead = dead.len(), conflicts, failed, "warehouse changes applied");
     settled
 }

@@ -69,11 +69,12 @@ where
     for (place, (message_id, body)) in batch.records().enumerate() {
         // Boxed: the type of so many nested futures is more than the compiler wants to look through.
         if let Err(reason) = Box::pin(slice(worker, body)).await {
-            error!(message.id = message_id, error = with_causes(&reason), "a slice of a reconciliation comes back");
-            failed.push(place);
+            let reason = with_causes(&reason);
+            error!(message.id = message_id, error = reason, "a slice of a reconciliation comes back");
+            failed.push((place, reason));
         }
     }
-    failed.into_iter().for_each(|place| batch.fail(place));
+    failed.into_iter().for_each(|(place, reason)| batch.fail_because(place, reason));
     Ok(batch.into_response())
 }
 

@@ -11,6 +11,7 @@ use evenstock_app::{
 use evenstock_domain::{
     ConflictPolicy, Drift, Job, JobKind, JobStatus, LevelKey, Quantity, Sku, StockLevel, Timestamp,
 };
+use evenstock_runtime::{keep_reasons, take_reason};
 use rstest::rstest;
 use serde_json::json;
 
@@ -228,6 +229,16 @@ async fn endpoint_that_pages_for_ever_is_found_out() {
     assert_eq!(work(&worker).await, 0);
     assert_eq!(job(&worker).await.failure(), Some("the warehouse gives more than 10000 pages"));
     assert_eq!(worker.feed.asked.lock().unwrap().len(), 10_000);
+}
+
+#[tokio::test]
+async fn message_that_comes_back_says_why() {
+    keep_reasons();
+    let worker = world(&[], &LISTED, |_| Fault::None).await;
+    let body = json!({ "jobId": "sync-7", "organization": "org", "warehouse": "wh-1" }).to_string();
+    let event = serde_json::from_value(json!({ "Records": [{ "messageId": "why", "body": body }] })).unwrap();
+    assert_eq!(handle(&worker, event).await.unwrap().batch_item_failures.len(), 1);
+    assert_eq!(take_reason("why").as_deref(), Some("the job does not exist"));
 }
 
 #[tokio::test]

@@ -2,12 +2,18 @@
 //!
 //! What was begun and broken off is gone through again by whoever asks next: every step finds what is done already.
 
-use evenstock_domain::{Job, JobId, JobKind, JobPart, JobReport, JobStatus, OrganizationId};
+use evenstock_domain::{Job, JobCounters, JobId, JobKind, JobPart, JobReport, JobStatus, OrganizationId};
 
 use crate::{
-    Clock, JobStore, Outgoing, PollJob, Queue, QueueError, QueueName, StartedJob, StoreError, WarehouseSyncJob,
-    finish_job, finish_part, start_job,
+    Clock, JobStore, MarketplaceStores, Outgoing, PollJob, Queue, QueueError, QueueName, StartedJob, StoreError,
+    SweepLimits, SwitchStore, WarehouseSyncJob, enqueue_due_stores_of, finish_job, finish_part, start_job,
 };
+
+/// Due stores of one page.
+const PAGE: u32 = 50;
+
+/// How long a trigger queues stores, in milliseconds: whoever asked waits for it.
+const STORES_MS: i64 = 5_000;
 
 /// Why a sync could not be set going. Asking again goes on where this stopped.
 #[derive(Debug, thiserror::Error)]
@@ -58,21 +64,32 @@ pub async fn trigger_one<S: JobStore, Q: Queue, C: Clock>(
 /// Starts a job that sets all of `parts` going and ends with the last of them, unless one runs: then that one is given,
 /// and what its starter left undone is done.
 ///
-/// A part whose work another job does already is left to that one.
+/// A part whose work another job does already is left to that one. Due stores are queued here and now, and counted: a
+/// part of this kind has no job of its own.
 ///
 /// # Errors
 /// [`TriggerError`]; asking again is harmless.
-pub async fn trigger_all<S: JobStore, Q: Queue, C: Clock>(
+pub async fn trigger_all<S, Q, C>(
     deps: TriggerDeps<'_, S, Q, C>,
     organization: &OrganizationId,
     id: JobId,
     parts: Vec<JobPart>,
-) -> Result<StartedJob, TriggerError> {
+) -> Result<StartedJob, TriggerError>
+where
+    S: JobStore + MarketplaceStores + SwitchStore,
+    Q: Queue,
+    C: Clock,
+{
     let TriggerDeps { store, clock, .. } = deps;
     let asked = Job::queued(organization.clone(), id, JobKind::Trigger, "", clock.now());
     let started = start_job(store, clock, &Job { parts, ..asked }).await?;
     let whole = &started.job;
     for part in &whole.parts {
+        if part.kind == JobKind::Stores {
+            let report = queue_stores(deps, organization).await?;
+            finish_part(store, clock, organization, &whole.id, &part.id, &report, None).await?;
+            continue;
+        }
         let job = Job::queued(organization.clone(), part.id.clone(), part.kind, part.subject.clone(), clock.now());
         let job = Job { parent: Some(whole.id.clone()), ..job };
         let done = trigger_one(deps, &job).await?.job;
@@ -90,6 +107,29 @@ pub async fn trigger_all<S: JobStore, Q: Queue, C: Clock>(
     Ok(started)
 }
 
+/// Queues the organization's stores that are due. Those that could not be queued stay due.
+async fn queue_stores<S, Q, C>(
+    TriggerDeps { store, queue, clock }: TriggerDeps<'_, S, Q, C>,
+    organization: &OrganizationId,
+) -> Result<JobReport, StoreError>
+where
+    S: MarketplaceStores + SwitchStore,
+    Q: Queue,
+    C: Clock,
+{
+    let limits = SweepLimits { page: PAGE, until: clock.now().plus_millis(STORES_MS) };
+    let queued = enqueue_due_stores_of(store, queue, clock, organization, limits).await?;
+    let counters = JobCounters {
+        processed: u64::from(queued.scanned_stores),
+        applied: u64::from(queued.enqueued_jobs),
+        failed: u64::from(queued.failed),
+        ..JobCounters::default()
+    };
+    let failed = (queued.failed > 0).then(|| format!("{} due stores could not be queued", queued.failed));
+    let unfinished = (!queued.finished).then(|| "there was no time to look at all due stores".to_owned());
+    Ok(JobReport { counters, errors: failed.into_iter().chain(unfinished).collect(), ..JobReport::default() })
+}
+
 /// Queues a job's work where the workers of its kind look for it.
 async fn queue_work<Q: Queue>(queue: &Q, job: &Job) -> Result<(), QueueError> {
     let (name, body) = match job.kind {
@@ -103,7 +143,7 @@ async fn queue_work<Q: Queue>(queue: &Q, job: &Job) -> Result<(), QueueError> {
             let message = WarehouseSyncJob { job_id, organization, warehouse: job.subject.clone() };
             (QueueName::WarehouseSync, serde_json::to_string(&message))
         }
-        JobKind::Trigger => {
+        JobKind::Trigger | JobKind::Stores => {
             return Err(QueueError(format!("no worker takes jobs of the kind {}", job.kind.as_str()).into()));
         }
     };

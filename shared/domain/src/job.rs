@@ -26,6 +26,8 @@ pub enum JobKind {
     Poll,
     /// Compares one warehouse's whole stock with ours.
     Warehouse,
+    /// Queues the stores with receipts that are due. Only ever a part: whoever starts the whole does it at once.
+    Stores,
 }
 
 impl JobKind {
@@ -35,18 +37,19 @@ impl JobKind {
             Self::Trigger => "trigger",
             Self::Poll => "poll",
             Self::Warehouse => "warehouse",
+            Self::Stores => "stores",
         }
     }
 
     /// Reads a kind's name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Trigger, Self::Poll, Self::Warehouse].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Trigger, Self::Poll, Self::Warehouse, Self::Stores].into_iter().find(|kind| kind.as_str() == text)
     }
 
     const fn lease_ms(self) -> i64 {
         match self {
             Self::Trigger => LEASE_OF_PARTS_MS,
-            Self::Poll | Self::Warehouse => LEASE_MS,
+            Self::Poll | Self::Warehouse | Self::Stores => LEASE_MS,
         }
     }
 }

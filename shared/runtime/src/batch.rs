@@ -10,7 +10,7 @@ use tracing::error;
 use crate::metrics::{Counter, count};
 
 /// How often a message is received before it goes to the dead letters: `maxReceiveCount` of every queue in the template.
-const RECEIVES_MAX: u32 = 5;
+pub const RECEIVES_MAX: u32 = 5;
 
 /// Reasons that are kept for whoever drives the queue in this same process, at most.
 const REASONS_MAX: usize = 10_000;
@@ -143,6 +143,17 @@ mod tests {
         batch.fail(99);
         let failed: Vec<_> = batch.into_response().batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         assert_eq!(failed, ["b"]);
+    }
+
+    #[test]
+    fn reason_is_kept_under_its_message_for_who_asks() {
+        let mut batch = Batch::new(event(r#"{"Records":[{"messageId":"why","body":"1"}]}"#)).unwrap();
+        batch.fail_because(0, "nobody asks yet");
+        assert_eq!(take_reason("why"), None);
+        keep_reasons();
+        batch.fail_because(0, "it is not JSON");
+        assert_eq!(take_reason("why").as_deref(), Some("it is not JSON"));
+        assert_eq!(take_reason("why"), None, "it is given once");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use batch::{Batch, MissingMessageId, keep_reasons, take_reason};
+pub use batch::{Batch, MissingMessageId, RECEIVES_MAX, keep_reasons, take_reason};
 pub use clock::{SystemClock, id_of, new_id};
 pub use environment::{ConfigError, Environment};
 pub use sealing::random_bytes;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use evenstock_runtime::RECEIVES_MAX;
 use serde_yaml_ng::Value;
 
 use crate::yaml::{Target, Template, read};
@@ -25,7 +26,7 @@ fn every_queue_has_dead_letters_that_outlive_it() {
             assert_eq!(dead_letter_queue_of(queue), None, "{name}");
         } else {
             assert_eq!(kept, Some(FOUR_DAYS), "{name}");
-            assert_eq!(queue["Properties"]["RedrivePolicy"]["maxReceiveCount"], 5, "{name}");
+            assert_eq!(queue["Properties"]["RedrivePolicy"]["maxReceiveCount"], RECEIVES_MAX, "{name}");
             assert_eq!(dead_letter_queue_of(queue), Some(format!("{}Dlq", name.trim_end_matches("Queue"))));
         }
     }
@@ -52,6 +53,25 @@ fn message_stays_hidden_six_times_as_long_as_its_worker_may_take() {
             assert_eq!(trigger["FunctionResponseTypes"][0], "ReportBatchItemFailures", "{name}");
             assert!(!trigger["ScalingConfig"]["MaximumConcurrency"].is_null(), "{name} has no bulkhead");
         }
+    }
+}
+
+/// The bulkheads that `/api/metrics` tells of are those that the triggers set.
+#[test]
+fn limits_that_are_shown_are_the_limits_that_hold() {
+    let template = Template::read();
+    let shown = &template.resource("SyncApiFunction")["Properties"]["Environment"]["Variables"];
+    for (function, variable) in [
+        ("StockWorkerFunction", "STOCK_WORKER_CONCURRENCY"),
+        ("PollerFunction", "POLLER_CONCURRENCY"),
+        ("OrderWorkerFunction", "ORDER_WORKER_CONCURRENCY"),
+        ("CallbackWorkerFunction", "CALLBACK_WORKER_CONCURRENCY"),
+        ("WarehouseEventsFunction", "WAREHOUSE_EVENTS_CONCURRENCY"),
+        ("WarehouseWorkerFunction", "WAREHOUSE_WORKER_CONCURRENCY"),
+    ] {
+        let trigger = Template::triggers(template.resource(function), "SQS").next().unwrap();
+        let set = trigger["Properties"]["ScalingConfig"]["MaximumConcurrency"].as_i64();
+        assert!(set.is_some() && shown[variable].as_i64() == set, "{variable}");
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use evenstock_app::fan_out;
 use evenstock_callback_worker::{Callbacks, handle};
 use evenstock_domain::DeliveryState;
+use evenstock_runtime::{keep_reasons, take_reason};
 
 use crate::world::{Scripted, names, sqs, world};
 
@@ -125,6 +126,28 @@ async fn unreadable_message_fails_and_the_others_go_on() {
     let failed: Vec<_> = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     assert_eq!(failed, ["1", "2"]);
     assert_eq!(world.arrived_at_once(), ["event-0"]);
+}
+
+#[tokio::test]
+async fn message_that_comes_back_says_why() {
+    keep_reasons();
+    let mut world = world(Scripted::default(), "5s");
+    world.register("receiver", TARGET).await;
+    world.announce(&names(1)).await;
+    world.callbacks.sealer.set_down(true);
+    let mut bodies = world.receive();
+    bodies.push(String::new());
+    let mut event = sqs(&bodies);
+    for (record, id) in event.records.iter_mut().zip(["sealed", "unreadable"]) {
+        record.message_id = Some(id.to_owned());
+    }
+    let response = handle(&world.callbacks, event, "batch").await.unwrap();
+    assert_eq!(response.batch_item_failures.len(), 2);
+    for id in ["sealed", "unreadable"] {
+        let reason = take_reason(id).unwrap();
+        assert!(!reason.is_empty(), "{id}");
+        assert_eq!(take_reason(id), None);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,12 @@
 //! Syncs on request, and looking their jobs up.
 
+use evenstock_app::testing::contract::registration;
+use evenstock_app::testing::{FixedClock, MemorySealer};
+use evenstock_app::{
+    Clock, MarketplaceStore, MarketplaceStores, QueueName, RegisterStore, StoreWrite, SwitchStore, register_store,
+};
+use evenstock_domain::OrganizationId;
+use evenstock_runtime::SystemClock;
 use serde_json::{Value, json};
 
 use super::Function;
@@ -52,6 +59,29 @@ async fn nothing_to_synchronize_is_done_at_once() {
         (reply.body.pointer("/success").unwrap(), text(&reply.body, "/message")),
         (&json!(true), "sync completed".into())
     );
+}
+
+#[tokio::test]
+async fn due_stores_of_the_organization_are_queued_and_counted_though_it_is_stopped() {
+    let function = Function::new(None);
+    let (store, clock) = (function.store(), FixedClock::at(SystemClock.now()));
+    for (organization, name) in [("shop", "ours"), ("other", "theirs")] {
+        let organization = OrganizationId::parse(organization).unwrap();
+        let asked = RegisterStore { organization, ..registration(name) };
+        let id = register_store(store, &MemorySealer::default(), &clock, &asked).await.unwrap().store;
+        let found = store.load_store(&id).await.unwrap().unwrap();
+        let due = MarketplaceStore { sync: found.store.sync.watched_by(clock.now()).unwrap(), ..found.store };
+        assert_eq!(store.save_store(Some(found.rev), &due).await.unwrap(), StoreWrite::Saved);
+    }
+    let shop = OrganizationId::parse("shop").unwrap();
+    store.set_switch(&shop, false, None, clock.now()).await.unwrap();
+    let reply = function.asked("POST", "/sync/trigger", Some("admin")).await;
+    assert_eq!(reply.status, 202);
+    let queued = function.operations.queue.bodies(QueueName::StoreSync);
+    assert_eq!(queued, ["{\"storeId\":\"ours\"}"]);
+    let status = function.asked("GET", &format!("/sync/status/{}", text(&reply.body, "/jobId")), Some("admin")).await;
+    let told = ["/status", "/processed", "/applied", "/failed"].map(|at| status.body.pointer(at).unwrap());
+    assert_eq!(told, [&json!("completed"), &json!(1), &json!(1), &json!(0)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -92,6 +92,10 @@ async fn metrics_are_sums_over_all_functions(#[case] path: &str) {
     );
     assert_eq!(at("queues/poll-jobs"), json!({ "waiting": 1, "inFlight": 0, "dead": 0 }));
     assert_eq!(at("bulkheads/stock-changes"), json!({ "limit": 50, "inUse": 0 }));
+    for (queue, limit) in [("store-sync", 20), ("callbacks", 20), ("warehouse-events", 10), ("warehouse-sync", 5)] {
+        assert_eq!(at(&format!("queues/{queue}")), json!({ "waiting": 0, "inFlight": 0, "dead": 0 }));
+        assert_eq!(at(&format!("bulkheads/{queue}")), json!({ "limit": limit, "inUse": 0 }));
+    }
     assert_eq!(at("circuitBreakers/marketplace-b~1default/state"), json!("open"));
     assert_eq!(at("polls/marketplace-b~1default/lagMs"), json!(0));
     assert_eq!(at("feed"), json!({ "head": 0, "lagMs": null }));

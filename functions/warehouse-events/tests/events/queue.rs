@@ -1,6 +1,7 @@
 //! The same records as messages of a queue.
 
 use evenstock_app::testing::Fault;
+use evenstock_runtime::{keep_reasons, take_reason};
 use evenstock_warehouse_events::handle;
 use serde_json::{Value, json};
 
@@ -54,6 +55,22 @@ async fn tombstone_and_empty_message_are_done() {
     let function = function(|_| Fault::None).await;
     assert_eq!(work(&function, &["null".to_owned(), String::new()]).await, [Value::Null; 0]);
     assert_eq!(letters(&function), [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn message_that_comes_back_says_why() {
+    keep_reasons();
+    let failing = function(|operation| if operation == "load_warehouse" { Fault::NotDone } else { Fault::None }).await;
+    failing.queue.set_down(true);
+    let change = change("A", "wh-1", 1, None, 5).to_string();
+    let records = json!([{ "messageId": "later", "body": change }, { "messageId": "poison", "body": "{}" }]);
+    handle(&failing, json!({ "Records": records })).await.unwrap();
+    assert!(!take_reason("later").unwrap().is_empty());
+    let reason = take_reason("poison").unwrap();
+    assert!(
+        reason.contains("it cannot be sent to the dead letters") && reason.ends_with("the queue is down"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

@@ -15,13 +15,13 @@ pub(super) enum Outcome {
     /// There was no time left to make it.
     TooLate,
     /// The endpoint's secrets cannot be opened now.
-    Sealed,
+    Sealed { reason: String },
     /// It arrived. Carries what is to be logged of it, if it is not stored.
     Arrived { arrival: Option<Arrival>, duration_ms: u32 },
     /// It did not, and what follows is stored.
     Missed { tried: Tried },
     /// It was made, and what came of it cannot be stored: it will be made again.
-    Unrecorded,
+    Unrecorded { reason: String },
 }
 
 /// Makes a call, unless it is later than `until`.
@@ -45,8 +45,9 @@ where
     let secrets = match open(deps, endpoint, &work, sent_at).await {
         Ok(secrets) => secrets,
         Err(error) => {
-            warn!(endpoint.id = %endpoint.id, error = with_causes(&error), "secrets of {} cannot be opened", endpoint.id);
-            return (work, Outcome::Sealed);
+            let reason = with_causes(&error);
+            warn!(endpoint.id = %endpoint.id, error = reason, "secrets of {} cannot be opened", endpoint.id);
+            return (work, Outcome::Sealed { reason });
         }
     };
     let delivery = &work.delivery;
@@ -99,8 +100,8 @@ where
         let arrival = Arrival { id, event_id, event, store, body, attempt: tried.attempt };
         return Outcome::Arrived { arrival: Some(arrival), duration_ms };
     }
-    if save(deps, work.rev, &next).await.is_err() {
-        return Outcome::Unrecorded;
+    if let Err(reason) = save(deps, work.rev, &next).await {
+        return Outcome::Unrecorded { reason };
     }
     if arrived {
         return Outcome::Arrived { arrival: None, duration_ms };

@@ -56,8 +56,8 @@ impl<S, Q, P, K, C> Copy for DeliverDeps<'_, S, Q, P, K, C> {}
 /// What came of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeliverReport {
-    /// Places of the jobs that must come back.
-    pub failed: Vec<usize>,
+    /// Places of the jobs that must come back, and why.
+    pub failed: Vec<(usize, String)>,
     /// Calls that arrived.
     pub arrived: u32,
     /// Calls that did not.
@@ -109,22 +109,26 @@ where
     for (place, job) in jobs {
         groups.entry((job.organization().clone(), job.endpoint().clone())).or_default().push((place, job));
     }
-    let mut registries: BTreeMap<OrganizationId, Option<Arc<Registry>>> = BTreeMap::new();
+    let mut registries: BTreeMap<OrganizationId, Result<Arc<Registry>, String>> = BTreeMap::new();
     for (organization, _) in groups.keys() {
         if !registries.contains_key(organization) {
             let loaded = deps.store.load_registry(organization).await;
             let registry = loaded.map(|(_, registry)| Arc::new(registry)).map_err(|error| {
-                warn!(organization.id = %organization, error = with_causes(&error), "callbacks of {organization} come back");
+                let reason = with_causes(&error);
+                warn!(organization.id = %organization, error = reason, "callbacks of {organization} come back");
+                reason
             });
-            registries.insert(organization.clone(), registry.ok());
+            registries.insert(organization.clone(), registry);
         }
     }
     let work = groups.into_iter().map(async |((organization, endpoint), jobs)| {
-        let Some(Some(registry)) = registries.get(&organization) else {
-            return DeliverReport {
-                failed: jobs.iter().map(|(place, _)| *place).collect(),
-                ..DeliverReport::default()
-            };
+        let registry = match registries.get(&organization) {
+            Some(Ok(registry)) => registry,
+            unread => {
+                let reason = unread.and_then(|unread| unread.as_ref().err()).cloned().unwrap_or_default();
+                let failed = jobs.iter().map(|(place, _)| (*place, reason.clone())).collect();
+                return DeliverReport { failed, ..DeliverReport::default() };
+            }
         };
         deliver_to(deps, &organization, &endpoint, registry.find(&endpoint), jobs, name, until).await
     });
@@ -159,14 +163,14 @@ where
         match prepare(deps, endpoint, place, job, until).await {
             Ok(Some(ready)) => work.push(ready),
             Ok(None) => report.idle += 1,
-            Err(()) => report.failed.push(place),
+            Err(reason) => report.failed.push((place, reason)),
         }
     }
     deliver_work(deps, organization, (id, endpoint), work, name, until, &mut report).await;
     for (place, job) in replays {
         match prepare(deps, endpoint, place, job, until).await {
             Ok(_) => report.idle += 1,
-            Err(()) => report.failed.push(place),
+            Err(reason) => report.failed.push((place, reason)),
         }
     }
     report
@@ -206,8 +210,9 @@ async fn deliver_work<S, Q, P, K, C>(
             call_all(deps, organization, endpoint, work, &admission, until, report).await;
         }
         Err(error) => {
-            warn!(endpoint.id = %id, error = with_causes(&error), "deliveries to {id} come back");
-            report.failed.extend(work.iter().map(|work| work.place));
+            let reason = with_causes(&error);
+            warn!(endpoint.id = %id, error = reason, "deliveries to {id} come back");
+            report.failed.extend(work.iter().map(|work| (work.place, reason.clone())));
         }
     }
 }
@@ -219,7 +224,7 @@ async fn prepare<S, Q, P, K, C>(
     place: usize,
     job: CallbackJob,
     until: Timestamp,
-) -> Result<Option<Work>, ()>
+) -> Result<Option<Work>, String>
 where
     S: CallbackStore,
     Q: Queue,
@@ -233,7 +238,9 @@ where
         }
         CallbackJob::Again { organization, id } => {
             let stored = deps.store.load_delivery(&organization, &id).await.map_err(|error| {
-                warn!(delivery.id = %id, error = with_causes(&error), "delivery {id} comes back");
+                let reason = with_causes(&error);
+                warn!(delivery.id = %id, error = reason, "delivery {id} comes back");
+                reason
             })?;
             let ready = stored.filter(|stored| stored.delivery.is_ready(deps.clock.now()));
             Ok(ready.map(|stored| Work { place, rev: Some(stored.rev), delivery: stored.delivery }))
@@ -251,7 +258,9 @@ where
                 Ok::<_, crate::ReplayError>(())
             };
             going_on.await.map(|()| None).map_err(|error| {
-                warn!(endpoint.id = %endpoint, error = with_causes(&error), "replay of {endpoint} comes back");
+                let reason = with_causes(&error);
+                warn!(endpoint.id = %endpoint, error = reason, "replay of {endpoint} comes back");
+                reason
             })
         }
     }
@@ -303,7 +312,7 @@ async fn call_all<S, Q, P, K, C>(
     while let Some((work, outcome)) = calls.next().await {
         match outcome {
             Outcome::TooLate => late.push(work),
-            Outcome::Sealed => report.failed.push(work.place),
+            Outcome::Sealed { reason } | Outcome::Unrecorded { reason } => report.failed.push((work.place, reason)),
             Outcome::Arrived { arrival, duration_ms } => {
                 round.add(true, duration_ms, None);
                 report.arrived += 1;
@@ -314,7 +323,6 @@ async fn call_all<S, Q, P, K, C>(
                 report.missed += 1;
                 gone |= tried.attempt.gone();
             }
-            Outcome::Unrecorded => report.failed.push(work.place),
         }
     }
     drop(calls);
@@ -340,17 +348,20 @@ async fn log<S, Q, P, K, C>(
     let (places, arrived): (Vec<_>, Vec<_>) = arrivals.into_iter().unzip();
     let (organization, endpoint) = (organization.clone(), endpoint.clone());
     let entry = Arrivals { organization, endpoint, at: deps.clock.now(), arrived };
-    for attempt in 1..=RECORD_TRIES_MAX {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         match deps.store.log_arrivals(&entry).await {
             Ok(()) => return,
             Err(error) if error.is_passing() && attempt < RECORD_TRIES_MAX => deps.clock.back_off(attempt).await,
             Err(error) => {
-                error!(endpoint.id = %entry.endpoint, error = with_causes(&error), "what arrived cannot be written down");
-                break;
+                let reason = with_causes(&error);
+                error!(endpoint.id = %entry.endpoint, error = reason, "what arrived cannot be written down");
+                report.failed.extend(places.into_iter().map(|place| (place, reason.clone())));
+                return;
             }
         }
     }
-    report.failed.extend(places);
 }
 
 /// How the endpoint has been doing now. What cannot be written down shows again with the next call.
@@ -408,7 +419,7 @@ async fn park<S, Q, P, K, C>(
     for Work { place, rev, delivery } in work {
         match save(deps, rev, &delivery.parked(until, now)).await {
             Ok(()) => report.parked += 1,
-            Err(()) => report.failed.push(place),
+            Err(reason) => report.failed.push((place, reason)),
         }
     }
 }
@@ -432,7 +443,7 @@ async fn keep<S, Q, P, K, C>(
         }
         match save(deps, rev, &delivery.kept(now)).await {
             Ok(()) => report.kept += 1,
-            Err(()) => report.failed.push(place),
+            Err(reason) => report.failed.push((place, reason)),
         }
     }
 }
@@ -442,22 +453,23 @@ pub(super) async fn save<S, Q, P, K, C>(
     deps: DeliverDeps<'_, S, Q, P, K, C>,
     rev: Option<u64>,
     delivery: &Delivery,
-) -> Result<(), ()>
+) -> Result<(), String>
 where
     S: CallbackStore,
     C: Clock,
 {
-    for attempt in 1..=RECORD_TRIES_MAX {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         match deps.store.save_delivery(rev, delivery).await {
             // Refused: somebody else's message, or this very write, whose outcome we did not learn.
             Ok(_) => return Ok(()),
             Err(error) if error.is_passing() && attempt < RECORD_TRIES_MAX => deps.clock.back_off(attempt).await,
             Err(error) => {
-                let id = &delivery.id;
-                error!(delivery.id = %id, error = with_causes(&error), "delivery {id} cannot be stored and comes back");
-                break;
+                let (id, reason) = (&delivery.id, with_causes(&error));
+                error!(delivery.id = %id, error = reason, "delivery {id} cannot be stored and comes back");
+                return Err(reason);
             }
         }
     }
-    Err(())
 }

@@ -1,18 +1,21 @@
 //! Queueing a job for every store that is due: one a store, whoever ticks at once.
 //!
 //! The store notes its job before it is sent. A job that was noted and never sent, or lost, is sent again after a while.
+//! A schedule passes by organizations whose periodic sync is switched off: their stores stay due until it is on again.
+
+use std::collections::BTreeMap;
 
 use evenstock_domain::{DUE_BUCKETS, OrganizationId, StoreSync, Timestamp};
 use tracing::{info, warn};
 
 use super::watch::{Stepped, step_store};
 use super::{DueStore, MarketplaceStore, MarketplaceStores, StoreJob};
-use crate::{Clock, Queue, QueueName, StoreError, SweepLimits, with_causes};
+use crate::{Clock, Queue, QueueName, StoreError, SweepLimits, SwitchStore, with_causes};
 
 /// What one tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EnqueueReport {
-    /// Stores that were due.
+    /// Stores that were due, without those that were passed by.
     pub scanned_stores: u32,
     /// Jobs sent.
     pub enqueued_jobs: u32,
@@ -22,7 +25,44 @@ pub struct EnqueueReport {
     pub finished: bool,
 }
 
-/// Queues a job for every store that is due. A store that fails does not hold up the others.
+/// Whose stores are queued.
+enum Whose<'a> {
+    /// Everybody's whose switch is on. Holds the switches that were read, or why one could not be.
+    SwitchedOn(BTreeMap<OrganizationId, Result<bool, String>>),
+    /// This organization's, whatever its switch says: somebody asked.
+    Of(&'a OrganizationId),
+}
+
+impl Whose<'_> {
+    /// Whether the organization's stores are queued. Its switch is read once.
+    async fn include<S: SwitchStore>(&mut self, store: &S, organization: &OrganizationId) -> Result<bool, String> {
+        match self {
+            Self::Of(asked) => Ok(*asked == organization),
+            Self::SwitchedOn(switches) => {
+                if let Some(known) = switches.get(organization) {
+                    return known.clone();
+                }
+                let switch = store.load_switch(organization).await;
+                let on = switch.map(|switch| switch.on).map_err(|error| with_causes(&error));
+                switches.insert(organization.clone(), on.clone());
+                on
+            }
+        }
+    }
+}
+
+/// What became of a store that was listed as due.
+enum Looked {
+    /// Its job was sent.
+    Queued,
+    /// Nothing was to be done: its job is on its way, or it is due no more.
+    Idle,
+    /// It is not among those that are asked for.
+    PassedBy,
+}
+
+/// Queues a job for every store that is due and whose organization's periodic sync is on. A store that fails does not
+/// hold up the others.
 ///
 /// # Errors
 /// [`StoreError`] when what is due cannot be listed.
@@ -33,7 +73,44 @@ pub async fn enqueue_due_stores<S, Q, C>(
     limits: SweepLimits,
 ) -> Result<EnqueueReport, StoreError>
 where
-    S: MarketplaceStores,
+    S: MarketplaceStores + SwitchStore,
+    Q: Queue,
+    C: Clock,
+{
+    let report = enqueue_all((store, queue, clock), Whose::SwitchedOn(BTreeMap::new()), limits).await?;
+    if report.scanned_stores > 0 {
+        info!(scannedStores = report.scanned_stores, enqueuedJobs = report.enqueued_jobs, "sync_scheduler");
+    }
+    Ok(report)
+}
+
+/// Queues a job for every store of one organization that is due, whatever its switch says. Looks at the stores of all to
+/// find them: nothing lists the due ones of one organization.
+///
+/// # Errors
+/// [`StoreError`] when what is due cannot be listed.
+pub async fn enqueue_due_stores_of<S, Q, C>(
+    store: &S,
+    queue: &Q,
+    clock: &C,
+    organization: &OrganizationId,
+    limits: SweepLimits,
+) -> Result<EnqueueReport, StoreError>
+where
+    S: MarketplaceStores + SwitchStore,
+    Q: Queue,
+    C: Clock,
+{
+    enqueue_all((store, queue, clock), Whose::Of(organization), limits).await
+}
+
+async fn enqueue_all<S, Q, C>(
+    (store, queue, clock): (&S, &Q, &C),
+    mut whose: Whose<'_>,
+    limits: SweepLimits,
+) -> Result<EnqueueReport, StoreError>
+where
+    S: MarketplaceStores + SwitchStore,
     Q: Queue,
     C: Clock,
 {
@@ -43,14 +120,18 @@ where
         let mut after: Option<DueStore> = None;
         loop {
             if clock.now() >= limits.until {
-                return Ok(tell(report));
+                return Ok(report);
             }
             let page = store.due_stores(bucket, now, limits.page, after.as_ref()).await?;
             for due in &page.due {
+                let looked = enqueue((store, queue, clock), &mut whose, due).await;
+                if matches!(looked, Ok(Looked::PassedBy)) {
+                    continue;
+                }
                 report.scanned_stores = report.scanned_stores.saturating_add(1);
-                match enqueue(store, queue, clock, due).await {
-                    Ok(true) => report.enqueued_jobs = report.enqueued_jobs.saturating_add(1),
-                    Ok(false) => {}
+                match looked {
+                    Ok(Looked::Queued) => report.enqueued_jobs = report.enqueued_jobs.saturating_add(1),
+                    Ok(Looked::Idle | Looked::PassedBy) => {}
                     Err(error) => {
                         report.failed = report.failed.saturating_add(1);
                         warn!(store.id = %due.id, error, "a store that is due could not be queued and comes again");
@@ -63,24 +144,27 @@ where
             }
         }
     }
-    Ok(tell(EnqueueReport { finished: true, ..report }))
+    Ok(EnqueueReport { finished: true, ..report })
 }
 
-fn tell(report: EnqueueReport) -> EnqueueReport {
-    if report.scanned_stores > 0 {
-        info!(scannedStores = report.scanned_stores, enqueuedJobs = report.enqueued_jobs, "sync_scheduler");
-    }
-    report
-}
-
-/// Whether a job was sent. A tick whose write has an unknown outcome may send a second one, which finds the store taken.
-async fn enqueue<S, Q, C>(store: &S, queue: &Q, clock: &C, due: &DueStore) -> Result<bool, String>
+/// A tick whose write has an unknown outcome may send a second job, which finds the store taken.
+async fn enqueue<S, Q, C>(
+    (store, queue, clock): (&S, &Q, &C),
+    whose: &mut Whose<'_>,
+    due: &DueStore,
+) -> Result<Looked, String>
 where
-    S: MarketplaceStores,
+    S: MarketplaceStores + SwitchStore,
     Q: Queue,
     C: Clock,
 {
-    let queued = step_store(store, clock, &due.id, None, |current, now: Timestamp| {
+    let Some(stored) = store.load_store(&due.id).await.map_err(|error| with_causes(&error))? else {
+        return Ok(Looked::Idle);
+    };
+    if !whose.include(store, &stored.store.organization).await? {
+        return Ok(Looked::PassedBy);
+    }
+    let queued = step_store(store, clock, &due.id, Some(stored), |current, now: Timestamp| {
         let sync: StoreSync = current.sync.queued(now)?;
         Some(MarketplaceStore { sync, ..current.clone() })
     });
@@ -89,8 +173,8 @@ where
             let organization: &OrganizationId = &queued.organization;
             let message = StoreJob::message(&due.id, organization).map_err(|error| with_causes(&error))?;
             queue.send(QueueName::StoreSync, vec![message]).await.map_err(|error| with_causes(&error))?;
-            Ok(true)
+            Ok(Looked::Queued)
         }
-        Stepped::Unchanged(_) | Stepped::Unknown => Ok(false),
+        Stepped::Unchanged(_) | Stepped::Unknown => Ok(Looked::Idle),
     }
 }

@@ -16,7 +16,7 @@ mod watch;
 
 pub use cancel::{cancel_order, note_receipt};
 pub use consequences::{Consequences, receipt_consequences, store_announcements};
-pub use enqueue::{EnqueueReport, enqueue_due_stores};
+pub use enqueue::{EnqueueReport, enqueue_due_stores, enqueue_due_stores_of};
 pub use import::{Imported, OrderDeps, OrderError, OrderPolicy, import_order};
 pub use job::StoreJob;
 pub use oversold::{OversoldSale, mark_short_orders, oversold_sales};

@@ -12,11 +12,12 @@ use evenstock_domain::{
 };
 use futures::future::join_all;
 
-use super::contract::at;
-use crate::testing::{FixedClock, MemoryQueue};
+use super::contract::{at, registration};
+use crate::testing::{FixedClock, MemoryQueue, MemorySealer};
 use crate::{
-    Clock, CounterStore, Counts, JobStore, JobWrite, PollStatus, PollStatusStore, PollStore, Queue, QueueName,
-    StoredJob, SwitchStore, SyncSwitch, TriggerDeps, advance_job, begin_job, finish_job, finish_part, start_job,
+    Clock, CounterStore, Counts, JobStore, JobWrite, MarketplaceStore, MarketplaceStores, PollStatus, PollStatusStore,
+    PollStore, Queue, QueueName, RegisterStore, StoreWrite, StoredJob, SweepLimits, SwitchStore, SyncSwitch,
+    TriggerDeps, advance_job, begin_job, enqueue_due_stores, finish_job, finish_part, register_store, start_job,
     trigger_all,
 };
 
@@ -29,6 +30,7 @@ macro_rules! job_contract {
             one_of_many_jobs_of_a_place_runs, place_whose_starter_died_gives_its_job,
             abandoned_job_makes_room_and_tells_its_parent, checkpoint_and_counters_move_together,
             whole_ends_with_its_parts, trigger_queues_each_part_once_and_heals,
+            stopped_organization_is_passed_by_until_it_asks_or_starts,
             switch_keeps_what_was_said_last, counters_add_up_by_function, poll_shows_how_far_it_came
         );
     };
@@ -225,7 +227,10 @@ pub async fn whole_ends_with_its_parts<S: JobStore>(store: &S) {
     assert_eq!((ended.status, ended.finished_at), (JobStatus::Completed, Some(clock.now())));
 }
 
-pub async fn trigger_queues_each_part_once_and_heals<S: JobStore>(store: &S) {
+pub async fn trigger_queues_each_part_once_and_heals<S>(store: &S)
+where
+    S: JobStore + MarketplaceStores + SwitchStore,
+{
     let (clock, queue) = (FixedClock::at(at(0)), MemoryQueue::default());
     let deps = TriggerDeps { store, queue: &queue, clock: &clock };
     let parts = |names: [&str; 2]| {
@@ -254,6 +259,53 @@ pub async fn trigger_queues_each_part_once_and_heals<S: JobStore>(store: &S) {
     let none = trigger_all(deps, &organization(), id("sync-9"), Vec::new()).await.unwrap();
     assert!(none.new);
     assert_eq!(stored(store, "sync-9").await.job.status, JobStatus::Completed, "nothing to do is done at once");
+}
+
+/// Registers a store that is due at once.
+async fn due_store<S: MarketplaceStores>(store: &S, clock: &FixedClock, organization: &OrganizationId, name: &str) {
+    let asked = RegisterStore { organization: organization.clone(), ..registration(name) };
+    let id = register_store(store, &MemorySealer::default(), clock, &asked).await.unwrap().store;
+    let found = store.load_store(&id).await.unwrap().unwrap();
+    let sync = found.store.sync.watched_by(clock.now()).unwrap();
+    let due = MarketplaceStore { sync, ..found.store };
+    assert_eq!(store.save_store(Some(found.rev), &due).await.unwrap(), StoreWrite::Saved);
+}
+
+pub async fn stopped_organization_is_passed_by_until_it_asks_or_starts<S>(store: &S)
+where
+    S: JobStore + MarketplaceStores + SwitchStore,
+{
+    let (clock, queue) = (FixedClock::at(at(0)), MemoryQueue::default());
+    let (stopped, other) = (organization(), OrganizationId::parse("org #2").unwrap());
+    due_store(store, &clock, &stopped, "id-1").await;
+    due_store(store, &clock, &other, "id-2").await;
+    store.set_switch(&stopped, false, None, at(0)).await.unwrap();
+    let limits = SweepLimits { page: 1, until: at(10_000_000) };
+    let tick = async || {
+        let report = enqueue_due_stores(store, &queue, &clock, limits).await.unwrap();
+        assert!(report.finished);
+        (report.scanned_stores, report.enqueued_jobs, report.failed)
+    };
+    let sent = || queue.bodies(QueueName::StoreSync);
+    assert_eq!(tick().await, (1, 1, 0), "the other's only");
+    assert_eq!(sent(), ["{\"storeId\":\"id-2\"}"]);
+    // Whoever asks gets his own, and nobody else's; the job says how many.
+    let deps = TriggerDeps { store, queue: &queue, clock: &clock };
+    let part = |name: &str| vec![JobPart { id: id(name), kind: JobKind::Stores, subject: String::new() }];
+    for (name, counted) in [("sync-1", (1, 1)), ("sync-2", (1, 0))] {
+        trigger_all(deps, &stopped, id(name), part(&format!("{name}0"))).await.unwrap();
+        let job = stored(store, name).await.job;
+        assert_eq!((job.status, job.kind), (JobStatus::Completed, JobKind::Trigger));
+        let counters = job.report.counters;
+        assert_eq!((counters.processed, counters.applied), counted, "what is on its way is not sent again");
+    }
+    assert_eq!(sent().last().unwrap(), "{\"storeId\":\"id-1\"}");
+    // Long after, when both messages count as lost.
+    clock.advance_ms(300_000);
+    assert_eq!(tick().await, (1, 1, 0));
+    store.set_switch(&stopped, true, None, clock.now()).await.unwrap();
+    assert_eq!(tick().await, (2, 1, 0), "it stayed due");
+    assert_eq!(sent().last().unwrap(), "{\"storeId\":\"id-1\"}");
 }
 
 pub async fn switch_keeps_what_was_said_last<S: SwitchStore>(store: &S) {
