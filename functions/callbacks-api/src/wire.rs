@@ -44,7 +44,8 @@ impl EndpointBody {
     }
 }
 
-/// An endpoint as it was registered. Without `Debug`, because it shows a secret.
+/// An endpoint as it was registered.
+// Without `Debug`, because it shows a secret.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RegisteredEndpointBody {
@@ -55,7 +56,8 @@ pub(crate) struct RegisteredEndpointBody {
     pub(crate) secret: Option<String>,
 }
 
-/// A new secret. Without `Debug`, because it shows it.
+/// A new secret.
+// Without `Debug`, because it shows it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SecretBody {
