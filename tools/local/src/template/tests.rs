@@ -13,10 +13,12 @@ fn table_of_the_template_is_read_whole() {
         IndexSettings { name: "by-organization".to_owned(), keys: Keys { hash: text("o"), range: Some(text("pk")) } };
     let when = KeyAttribute { name: "dt".to_owned(), kind: AttributeKind::Number };
     let due = IndexSettings { name: "due".to_owned(), keys: Keys { hash: text("d"), range: Some(when) } };
+    let since = KeyAttribute { name: "ut".to_owned(), kind: AttributeKind::Number };
+    let by_state = IndexSettings { name: "by-state".to_owned(), keys: Keys { hash: text("u"), range: Some(since) } };
     let expected = TableSettings {
         name: "StockTable".to_owned(),
         keys: Keys { hash: text("pk"), range: Some(text("sk")) },
-        indexes: vec![by_organization, due],
+        indexes: vec![by_organization, due, by_state],
         ttl_attribute: Some("x".to_owned()),
         stream: true,
     };
@@ -52,7 +54,15 @@ fn every_consumed_queue_has_dead_letters_and_hides_messages_for_six_time_outs() 
         }
     }
     consumed.sort_unstable();
-    assert_eq!(consumed, ["CallbacksQueue", "PollJobsQueue", "StockChangesQueue"]);
+    let expected = [
+        "CallbacksQueue",
+        "PollJobsQueue",
+        "StockChangesQueue",
+        "StoreSyncQueue",
+        "WarehouseEventsQueue",
+        "WarehouseSyncQueue",
+    ];
+    assert_eq!(consumed, expected);
 }
 
 #[test]
@@ -65,13 +75,15 @@ fn every_kind_of_trigger_is_understood() {
     let worker =
         Trigger::Sqs { queue: "StockChangesQueue".to_owned(), batch_size: 100, window_s: 1, concurrency_max: Some(50) };
     assert!(triggers.contains(&&worker));
-    let levels = Pattern::parse(r#"{"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"L#"}]}}}}"#).unwrap();
-    let reservations = Pattern::parse(r#"{"dynamodb":{"Keys":{"sk":{"S":["R"]}}}}"#).unwrap();
-    for sk in ["F#00000000000000000001", "M", "J#main#01795161632500#0000000000000001", "repair"] {
+    // Levels, reservations, marketplace stores, receipts and conflicts.
+    let kinds = [r#"{"prefix":"L#"}"#, r#""R""#, r#""T""#, r#"{"prefix":"T#"}"#, r#"{"prefix":"X#"}"#];
+    let pattern = |kind| Pattern::parse(&format!(r#"{{"dynamodb":{{"Keys":{{"sk":{{"S":[{kind}]}}}}}}}}"#)).unwrap();
+    let filters = kinds.map(pattern).to_vec();
+    for sk in ["F#00000000000000000001", "M", "J#main#01795161632500#0000000000000001", "repair", "W", "D#1", "A#1"] {
         let record = serde_json::json!({ "dynamodb": { "Keys": { "sk": { "S": sk } } } });
-        assert!(!levels.matches(&record) && !reservations.matches(&record), "{sk} would wake the publisher");
+        assert!(filters.iter().all(|filter| !filter.matches(&record)), "{sk} would wake the publisher");
     }
-    assert!(triggers.contains(&&Trigger::Stream { batch_size: 100, window_s: 1, filters: vec![levels, reservations] }));
+    assert!(triggers.contains(&&Trigger::Stream { batch_size: 100, window_s: 1, filters }));
 }
 
 #[test]
