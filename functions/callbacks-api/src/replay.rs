@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
     Announcement, CallbackJob, CallbackStore, Clock, IdempotencyStore, Queue, QueueName, ReplayError, Replayed, replay,
-    replay_since, send_test,
+    replay_since, send_test, try_again,
 };
 use evenstock_domain::{DeliveryId, Endpoint, EventType, Subscription, Timestamp};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Fields, JsonBody, answered, header_key, read_path};
@@ -52,6 +52,7 @@ where
         Subscription::Only(event) => event,
         Subscription::All => EventType::StockChanged,
     };
+    try_again(store, clock, &caller.organization, &endpoint.id).await?;
     // The same test under the same key: its receiver can tell.
     let announcement = Announcement {
         event_id: format!("test-{}", bound.id()),
@@ -90,6 +91,7 @@ where
     if let Some(kept) = bound.answer::<QueuedBody>()? {
         return Ok(answered(StatusCode::ACCEPTED, kept, true));
     }
+    try_again(&**store, clock, &organization, &endpoint).await?;
     let until = clock.now().plus_millis(WORK_MS);
     let whose = (&organization, &endpoint);
     let progress = replay_since((&**store, queue, clock), whose, since, None, until).await.map_err(failed)?;
@@ -122,6 +124,8 @@ where
     if let Some(kept) = bound.answer::<QueuedBody>()? {
         return Ok(answered(StatusCode::ACCEPTED, kept, true));
     }
+    // Who asks for it knows that the receiver is well again, sooner than its breaker does.
+    try_again(&**store, clock, &caller.organization, &id.endpoint).await?;
     let replayed = replay(&**store, queue, clock, &caller.organization, &id).await.map_err(failed)?;
     let body = match replayed {
         Replayed::Queued => QueuedBody { queued: 1, more: false },

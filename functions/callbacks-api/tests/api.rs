@@ -14,8 +14,8 @@ use evenstock_app::{
 };
 use evenstock_callbacks_api::{Endpoints, openapi, router};
 use evenstock_domain::{
-    Admission, Attempt, Delivery, DeliveryId, EndpointHealth, EndpointId, EventType, OrganizationId, RetrySchedule,
-    Round, Timestamp, Tried,
+    Admission, Attempt, Delivery, DeliveryId, EndpointHealth, EndpointId, EventType, OrganizationId, ProbeToken,
+    RetrySchedule, Round, Timestamp, Tried,
 };
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
 use evenstock_runtime::testing::{Contract, Reply};
@@ -258,6 +258,28 @@ async fn tests_and_replays_are_queued() {
     }
     let unknown = format!("/webhooks/deliveries/{id}.1.{}/replay", "0".repeat(32));
     assert_eq!(function.us("POST", &unknown, Value::Null).await.refusal(), (404, "not_found"));
+}
+
+#[tokio::test]
+async fn replay_does_not_wait_for_the_breaker() {
+    let function = function();
+    let id = function.register().await["id"].as_str().unwrap().to_owned();
+    let failed = function.failed(&id, "e1").await;
+    let (store, now) = (&function.shared.store, function.shared.clock.now());
+    let mut health = EndpointHealth::default();
+    for _ in 0..10 {
+        let round = Round { failed: 1, ..Round::default() };
+        health = health.after(&round, &Admission::Closed, now).unwrap_or(health);
+    }
+    let endpoint = EndpointId::parse(&id).unwrap();
+    let token = ProbeToken("t".to_owned());
+    assert!(matches!(health.admit(now, &token).0, Admission::Open { .. }));
+    assert!(store.save_health(&org("us"), &endpoint, None, &health).await.unwrap());
+    let path = format!("/webhooks/deliveries/{}/replay", failed.id);
+    assert_eq!(function.us("POST", &path, Value::Null).await.body["queued"], 1);
+    let (_, mended) = store.load_health(&org("us"), &endpoint).await.unwrap();
+    assert_eq!(mended.admit(now, &token).0, Admission::Closed);
+    assert_eq!(mended.failing_since, Some(now), "how long it has been failing is not forgotten");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub use callback::{
     DueDelivery, EndpointChange, FanOutError, FrozenEvent, InvalidJob, InvalidTarget, Listed, Registration,
     ReplayError, ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
     announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
-    replay, replay_since, requeue, reset_health, secret_context, send_test,
+    replay, replay_since, requeue, reset_health, secret_context, send_test, try_again,
 };
 pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};

@@ -20,7 +20,7 @@ pub use fan_out::{FanOutError, Subscriptions, fan_out, send_test};
 pub use job::{CallbackJob, FrozenEvent, InvalidJob};
 pub use registry::{
     EndpointChange, Registration, change_endpoint, disable_endpoint, register_endpoint, remove_endpoint, reset_health,
-    secret_context,
+    secret_context, try_again,
 };
 pub use replay::{ReplayError, ReplayProgress, Replayed, replay, replay_since};
 pub use requeue::{RequeueReport, requeue};

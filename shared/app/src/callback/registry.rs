@@ -112,10 +112,33 @@ pub async fn reset_health<S: CallbackStore, C: Clock>(
     organization: &OrganizationId,
     id: &EndpointId,
 ) -> Result<(), StoreError> {
-    let well = EndpointHealth::default();
+    mend_health(store, clock, organization, id, |_| EndpointHealth::default()).await
+}
+
+/// Lets an endpoint be called again at once, because somebody who knows asks for it.
+///
+/// # Errors
+/// [`StoreError`] as above.
+pub async fn try_again<S: CallbackStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    organization: &OrganizationId,
+    id: &EndpointId,
+) -> Result<(), StoreError> {
+    mend_health(store, clock, organization, id, EndpointHealth::tried_again).await
+}
+
+async fn mend_health<S: CallbackStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    organization: &OrganizationId,
+    id: &EndpointId,
+    mended: impl Fn(&EndpointHealth) -> EndpointHealth + Send + Sync,
+) -> Result<(), StoreError> {
     for attempt in 1..=TRIES_MAX {
         let (rev, health) = store.load_health(organization, id).await?;
-        if health == well || store.save_health(organization, id, rev, &well).await? {
+        let next = mended(&health);
+        if health == next || store.save_health(organization, id, rev, &next).await? {
             return Ok(());
         }
         clock.back_off(attempt).await;

@@ -76,6 +76,13 @@ impl EndpointHealth {
         (next != *self).then_some(next)
     }
 
+    /// How it stands when somebody says that it may be called again: the breaker begins anew. What the receiver asked for,
+    /// and since when it fails, stands.
+    #[must_use]
+    pub fn tried_again(&self) -> Self {
+        Self { breaker: Breaker::default(), ..self.clone() }
+    }
+
     /// Whether it did nothing but fail for so long that it is given up.
     pub fn is_given_up(&self, now: Timestamp) -> bool {
         self.failing_since.is_some_and(|since| now.millis_since(since) >= FAILING_MS_MAX)
