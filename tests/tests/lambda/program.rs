@@ -103,6 +103,8 @@ fn resolved(template: &Template, parameters: &Yaml, value: &Yaml, cloud: &Cloud)
         "!Ref" => match template.resource(&name)["Type"].as_str()? {
             "AWS::DynamoDB::Table" => Some(cloud.table.clone()),
             "AWS::SQS::Queue" => Some(format!("{}/000000000000/{name}", cloud.endpoint)),
+            // Its name.
+            "AWS::Events::EventBus" => Some(name),
             _ => None,
         },
         "!GetAtt" => tagged.value.as_str()?.ends_with(".Arn").then(|| format!("arn:aws:local:::{name}")),
