@@ -2,7 +2,7 @@
 //! it asks for, completes what a reservation's change of state began, and announces it to endpoints and the bus.
 //!
 //! A batch is read whole, published by organization, then followed record by record in order. The last part is done
-//! also for changes that stood in the feed before, because a crash may have come in between: each step in [`steps`] must
+//! also for changes that stood in the feed before, because a crash may have come in between: each step in `steps` must
 //! be harmless when repeated. What cannot be read goes to the dead letters; only what may pass later fails the batch.
 
 mod config;
