@@ -83,9 +83,7 @@ fn wrong(span: &str) -> Option<String> {
             let fits = is_package(package) && command.is_none_or(|command| is_command(package, command));
             (!fits).then(|| format!("nothing runs by {span}"))
         }
-        (Some(path), None, _) if is_path(path) => {
-            (!root().join(path).is_file()).then(|| format!("there is no {path}"))
-        }
+        (Some(path), None, _) if is_path(path) => (!root().join(path).is_file()).then(|| format!("there is no {path}")),
         _ => None,
     }
 }
@@ -157,9 +155,10 @@ fn dead(page: &Path, link: &str) -> Option<String> {
     }
     let headings = read(&target).unwrap_or_default();
     let leads = heading.is_empty()
-        || prose(&headings).iter().filter_map(|line| line.strip_prefix('#')).any(|line| {
-            anchor(line.trim_start_matches('#')) == heading
-        });
+        || prose(&headings)
+            .iter()
+            .filter_map(|line| line.strip_prefix('#'))
+            .any(|line| anchor(line.trim_start_matches('#')) == heading);
     if leads { None } else { told() }
 }
 
@@ -167,7 +166,8 @@ fn dead(page: &Path, link: &str) -> Option<String> {
 fn links_between_documents_lead_somewhere() {
     let folders = [root(), root().join("docs"), root().join("docs/decisions")];
     let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let pages = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let pages =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "md"));
     let mut found = Vec::new();
     for page in pages {
         let text = read(&page).unwrap();
