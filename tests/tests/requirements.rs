@@ -79,7 +79,7 @@ fn wrong(span: &str) -> Option<String> {
         }
         (Some("cargo"), Some("run"), Some("-p")) => {
             let package = words.next().unwrap_or_default();
-            let command = words.skip_while(|word| *word == "--").next();
+            let command = words.find(|word| *word != "--");
             let fits = is_package(package) && command.is_none_or(|command| is_command(package, command));
             (!fits).then(|| format!("nothing runs by {span}"))
         }
