@@ -20,8 +20,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
-    BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PollStatusStore, Queue,
-    Scope, StoreProbe, SwitchStore, WarehouseStore,
+    AuditLog, BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PollStatusStore,
+    Queue, Scope, StoreProbe, SwitchStore, WarehouseStore,
 };
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
@@ -46,6 +46,7 @@ pub trait OperationsStore:
     + PollStatusStore
     + FeedStore
     + WarehouseStore
+    + AuditLog
     + 'static
 {
 }
@@ -61,6 +62,7 @@ impl<S> OperationsStore for S where
         + PollStatusStore
         + FeedStore
         + WarehouseStore
+        + AuditLog
         + 'static
 {
 }

@@ -1,6 +1,7 @@
 //! Test doubles of the ports, and the contract that every store must meet. Only with the feature `testing`.
 
 pub mod admin_contract;
+mod admin_faulty;
 mod admin_memory;
 mod callback_contract;
 mod callback_faulty;
