@@ -36,7 +36,7 @@ impl Settings {
     /// From the environment: `POLL_INTERVAL_SECONDS` (300), `SCHEDULE_STEP_SECONDS` (60), `STAGE`,
     /// `HTTP_RESERVED_CONCURRENCY` (0: none), `STOCK_WORKER_CONCURRENCY` (50), `POLLER_CONCURRENCY` (2),
     /// `ORDER_WORKER_CONCURRENCY` (20), `CALLBACK_WORKER_CONCURRENCY` (20), `WAREHOUSE_EVENTS_CONCURRENCY` (10),
-    /// `WAREHOUSE_WORKER_CONCURRENCY` (5).
+    /// `WAREHOUSE_WORKER_CONCURRENCY` (5), `CHANNEL_PUBLISHER_CONCURRENCY` (5).
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable that is wrong.
@@ -59,6 +59,7 @@ impl Settings {
                 bulkhead(QueueName::Callbacks, "callbacks", "CALLBACK_WORKER_CONCURRENCY", 20)?,
                 bulkhead(QueueName::WarehouseEvents, "warehouse-events", "WAREHOUSE_EVENTS_CONCURRENCY", 10)?,
                 bulkhead(QueueName::WarehouseSync, "warehouse-sync", "WAREHOUSE_WORKER_CONCURRENCY", 5)?,
+                bulkhead(QueueName::StockPushes, "stock-pushes", "CHANNEL_PUBLISHER_CONCURRENCY", 5)?,
             ],
         })
     }
