@@ -90,7 +90,8 @@ async fn difference_is_settled_once_and_nothing_is_sent_back() {
     // The centre sells one, and tells the shop: it does not come back.
     update(&centre, "SHIRT", -1, "centre sells").await;
     let told = reqwest::Client::builder().no_proxy().build().unwrap();
-    let told = told.post(format!("{}/inventory/updates", runner.base)).header("x-api-key", made["key"].as_str().unwrap());
+    let told =
+        told.post(format!("{}/inventory/updates", runner.base)).header("x-api-key", made["key"].as_str().unwrap());
     let told = told.json(&change("SHIRT", -1, None, "centre sold")).send().await.unwrap();
     assert_eq!(told.status(), StatusCode::OK);
     holds(&runner, "SHIRT", 9).await;
