@@ -128,20 +128,11 @@ where
         name,
     };
     let deps = PropagateDeps { store, central, clock, ids };
-    let report = match Box::pin(propagate(deps, &plan, &levels)).await {
-        Ok(report) => report,
-        Err(error) => {
-            let reason = with_causes(&error);
-            warn!(error = reason, "a batch of pushes comes back");
-            return messages.iter().map(|message| (message.place, reason.clone())).collect();
-        }
-    };
-    let PropagateReport { fates, pushed, failed, conflicts } = report;
+    let PropagateReport { fates, pushed, failed, conflicts } = Box::pin(propagate(deps, &plan, &levels)).await;
     count(Counter::StockPushes, pushed);
     count(Counter::StockPushFailures, failed);
     count(Counter::StockPushConflicts, conflicts);
     info!(levels = levels.len(), pushed, failed, conflicts, "stock pushed");
-    let fates: BTreeMap<LevelKey, PushFate> = levels.into_iter().map(|(key, _)| key).zip(fates).collect();
     let mut back = Vec::new();
     for message in messages {
         if let Err(reason) = finish(&pushes.queue, &message, &fates).await {

@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 
 use evenstock_domain::{
-    Admission, BreakerConfig, CentralCopy, CentralDispute, CentralPush, DisputeReason, EventIdKey, Holding, LevelKey,
-    LocationId, ProbeToken, Timestamp,
+    BreakerConfig, CentralCopy, CentralDispute, CentralPush, DisputeReason, EventIdKey, Holding, LevelKey, LocationId,
+    Timestamp,
 };
 use futures::StreamExt;
 use futures::stream;
 
-use super::dispute::{central_conflict, central_source, conflict_id, follow_decision};
+use super::dispute::{central_conflict, conflict_id, follow_decision};
 use super::job::LEVELS_MAX;
 use super::line::{Down, Line};
 use super::port::{CentralAnswer, CentralCopies, CentralError, CentralStock, CentralUpdate};
 use super::task::{Task, Theirs, pending};
-use crate::{BreakerStore, Clock, ConflictStore, StockStore, StoreError, admit, with_causes};
+use crate::{BreakerStore, Clock, ConflictStore, StockStore, StoreError, with_causes};
 
 /// Levels that are read, and asked about, at a time.
 const LEVELS_AT_ONCE: usize = 8;
@@ -90,8 +90,8 @@ pub enum PushFate {
 /// What came of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PropagateReport {
-    /// One fate for each level, in order.
-    pub fates: Vec<PushFate>,
+    /// What became of each level.
+    pub fates: BTreeMap<LevelKey, PushFate>,
     /// Changes that were applied there.
     pub pushed: u64,
     /// Levels that failed or were refused.
@@ -101,37 +101,29 @@ pub struct PropagateReport {
 }
 
 /// Tells the central system what it lacks of these levels, each named once; `true` marks those whose difference counts.
-///
-/// # Errors
-/// [`StoreError`] when the breaker cannot be read. Nothing was done then.
 pub async fn propagate<S, P, C>(
     deps: PropagateDeps<'_, S, P, C>,
     plan: &PropagatePlan<'_>,
     levels: &[(LevelKey, bool)],
-) -> Result<PropagateReport, StoreError>
+) -> PropagateReport
 where
     S: StockStore + CentralCopies + ConflictStore + BreakerStore,
     P: CentralStock,
     C: Clock,
 {
-    let token = ProbeToken(plan.name.to_owned());
-    let admission = admit(deps.store, deps.clock, &central_source(), &token, &plan.breaker).await?;
-    let is_open = matches!(admission, Admission::Open { .. });
-    let work = Work { deps, plan, line: Line::new(deps.store, deps.clock, plan.breaker, admission) };
+    let work = Work { deps, plan, line: Line::new(deps.store, deps.clock, plan.breaker, plan.name) };
     let mut tasks: Vec<_> = levels.iter().map(|(key, again)| Task::new(key.clone(), *again, deps.ids)).collect();
     let mut report = PropagateReport::default();
-    if !is_open {
-        work.rounds(&mut tasks, &mut report).await;
-    }
+    work.rounds(&mut tasks, &mut report).await;
     let down = work.line.down();
     for task in tasks {
         report.conflicts += u64::from(task.found);
         let again = task.again;
         let fate = task.fate.unwrap_or_else(|| work.unfinished(down.as_ref(), again));
         report.failed += u64::from(matches!(fate, PushFate::Failed(_) | PushFate::Refused(_)));
-        report.fates.push(fate);
+        report.fates.insert(task.key, fate);
     }
-    Ok(report)
+    report
 }
 
 struct Work<'a, S, P, C> {
@@ -183,7 +175,7 @@ where
                 let push = Box::pin(self.look(&mut task)).await;
                 (task, push)
             });
-            let looked: Vec<_> = stream::iter(looks).buffered(self.line.width(LEVELS_AT_ONCE)).collect().await;
+            let looked: Vec<_> = stream::iter(looks).buffered(LEVELS_AT_ONCE).collect().await;
             let mut packs: BTreeMap<LocationId, Vec<(Task, CentralPush)>> = BTreeMap::new();
             for (task, push) in looked {
                 match push {
@@ -200,7 +192,7 @@ where
                 parts
             });
             let calls = packs.map(async |(location, pack)| Box::pin(self.push(&location, pack)).await);
-            let settled: Vec<_> = stream::iter(calls).buffered(self.line.width(CALLS_AT_ONCE)).collect().await;
+            let settled: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;
             for (part, pushed) in settled {
                 tasks.extend(part);
                 report.pushed += pushed;
@@ -225,6 +217,7 @@ where
                 let millis = until.millis_since(self.deps.clock.now());
                 later(millis.saturating_add(999).div_euclid(1000).max(1), false)
             }
+            Some(Down::Unknown(reason)) => PushFate::Failed(reason.clone()),
             Some(Down::Failed(error)) => match error.retry_after_seconds() {
                 Some(seconds) => later(i64::from(seconds).max(1), true),
                 None => PushFate::Failed(with_causes(error)),
@@ -368,7 +361,7 @@ where
             }
             task
         });
-        let tasks = stream::iter(settles).buffered(self.line.width(LEVELS_AT_ONCE)).collect().await;
+        let tasks = stream::iter(settles).buffered(LEVELS_AT_ONCE).collect().await;
         (tasks, applied as u64)
     }
 
