@@ -90,7 +90,7 @@ mod tests {
     fn address_that_cannot_be_used_is_refused_at_start(#[case] pairs: &[(&str, &str)]) {
         let error = central(&pairs.iter().copied().collect()).unwrap_err();
         let said = format!("{error} {error:?}");
-        assert!(said.contains("CENTRAL_INVENTORY_") && !said.contains("hunter2"), "{said}");
+        assert!(said.contains("CENTRAL_INVENTORY_KEY") && !said.contains("hunter2"), "{said}");
     }
 
     #[test]
