@@ -236,7 +236,7 @@ mod tests {
         let (_, second) = passed.pushed(&push, 31).next(&pending);
         assert_eq!(second.map(|push| (push.delta, push.expected_version, push.through)), Some((-1, 31, 12)));
         let done = copy(12, 32, 5);
-        assert_eq!(done.next(&pending), (done.clone(), None), "known changes are no changes");
+        assert_eq!(done.next(&pending), (done, None), "known changes are no changes");
     }
 
     #[test]
@@ -273,6 +273,6 @@ mod tests {
     #[test]
     fn nothing_is_pushed_while_it_is_disputed() {
         let disputed = CentralCopy { dispute: Some(dispute(holding(1, 8), holding(2, 3))), ..copy(7, 3, 1) };
-        assert_eq!(disputed.next(&[change(8, 1, ChangeOrigin::Ours)]), (disputed.clone(), None));
+        assert_eq!(disputed.next(&[change(8, 1, ChangeOrigin::Ours)]), (disputed, None));
     }
 }
