@@ -24,7 +24,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "runtime" => &["domain", "app", "store"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "admin-api" | "change-publisher"
         | "scheduler" | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" | "callbacks-api"
-        | "callback-worker" | "warehouse-events" | "warehouse-worker" => FUNCTION,
+        | "callback-worker" | "warehouse-events" | "warehouse-worker" | "channel-publisher" => FUNCTION,
         "local" => &[
             "domain",
             "app",
@@ -40,6 +40,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "sync-api",
             "admin-api",
             "change-publisher",
+            "channel-publisher",
             "scheduler",
             "warehouse-events",
             "warehouse-worker",

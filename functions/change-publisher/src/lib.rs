@@ -5,28 +5,29 @@
 //! also for changes that stood in the feed before, because a crash may have come in between: each step in `steps` must
 //! be harmless when repeated. What cannot be read goes to the dead letters; only what may pass later fails the batch.
 
+mod central;
 mod config;
 mod happening;
 mod poison;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use evenstock_app::{
     Announcement, Bus, BusError, BusOutlet, CallbackStore, Candidate, Clock, FanOutError, FeedDeps, FeedStore,
-    LevelScan, MarketplaceStores, Queue, ReceiptStore, RecentPages, RepairLimits, RepairReport, RepairStore,
-    StockStore, StoreError, Subscriptions, fan_out, mark_short_orders, publish, put_on_bus, repair,
+    LevelScan, MarketplaceStores, Queue, QueueError, ReceiptStore, RecentPages, RepairLimits, RepairReport,
+    RepairStore, StockStore, StoreError, Subscriptions, fan_out, mark_short_orders, publish, put_on_bus, repair,
     store_announcements, with_causes,
 };
-use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, OrganizationId};
+use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, LevelKey, OrganizationId};
 use futures::StreamExt;
 use happening::Happening;
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
-pub use config::bus_outlet;
+pub use config::{bus_outlet, central_organization};
 
 /// How long one tick of the schedule begins new work, in milliseconds: the last group still ends in time.
 const REPAIR_WORK_MS: i64 = 30_000;
@@ -53,6 +54,8 @@ pub struct Publisher<S, Q, C, B> {
     pub subscriptions: Subscriptions,
     /// The bus, if anything goes there.
     pub bus: Option<BusOutlet<B>>,
+    /// The organization whose changes a central system is told; `None` without such a system.
+    pub central: Option<OrganizationId>,
 }
 
 /// Why an invocation failed.
@@ -75,6 +78,9 @@ enum PassOnError {
     /// Not as callbacks.
     #[error(transparent)]
     Callbacks(#[from] FanOutError),
+    /// Not to the central system's queue.
+    #[error(transparent)]
+    Pushes(#[from] QueueError),
 }
 
 /// How far a batch was followed.
@@ -162,9 +168,9 @@ where
     C: Clock,
     B: Bus,
 {
-    let mut announcements = Vec::new();
-    let followed = follow_records(publisher, &event, &mut announcements).await;
-    match pass_on(publisher, &announcements).await {
+    let (mut announcements, mut pushes) = (Vec::new(), BTreeSet::new());
+    let followed = follow_records(publisher, &event, &mut announcements, &mut pushes).await;
+    match pass_on(publisher, &announcements, &pushes).await {
         Ok(()) => followed,
         Err(error) => {
             error!(error = with_causes(&error), "announcements cannot be passed on");
@@ -177,6 +183,7 @@ where
 async fn pass_on<S, Q, C, B>(
     publisher: &Publisher<S, Q, C, B>,
     announcements: &[Announcement],
+    pushes: &BTreeSet<LevelKey>,
 ) -> Result<(), PassOnError>
 where
     S: CallbackStore,
@@ -189,13 +196,14 @@ where
         put_on_bus(outlet, announcements).await?;
     }
     fan_out(store, queue, subscriptions, clock.now(), announcements).await?;
-    Ok(())
+    Ok(central::send(queue, pushes).await?)
 }
 
 async fn follow_records<S, Q, C, B>(
     publisher: &Publisher<S, Q, C, B>,
     event: &Event,
     announcements: &mut Vec<Announcement>,
+    pushes: &mut BTreeSet<LevelKey>,
 ) -> Followed
 where
     S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
@@ -203,6 +211,8 @@ where
     C: Clock,
 {
     let read: Vec<_> = event.records.iter().map(happening::read).collect();
+    // Whatever becomes of a record: its level has changed, and its journal tells how.
+    pushes.extend(read.iter().flatten().flat_map(|happening| central::levels(publisher.central.as_ref(), happening)));
     let mut feeds = publish_all(publisher, read.iter().flatten()).await;
     let mut followed = Followed::default();
     for (record, happening) in event.records.iter().zip(read) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use evenstock_app::{QueueName, RecentPages, Subscriptions};
-use evenstock_change_publisher::{Publisher, bus_outlet, handle};
+use evenstock_change_publisher::{Publisher, bus_outlet, central_organization, handle};
 use evenstock_domain::FeedLimits;
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{
@@ -22,10 +22,12 @@ async fn main() -> Result<(), Error> {
     let dead_letters = environment.required("STREAM_DLQ_URL")?.to_owned();
     let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
     let callbacks = environment.required("CALLBACKS_QUEUE_URL")?.to_owned();
+    let pushes = environment.required("STOCK_PUSHES_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([
         (QueueName::StreamDlq, QueueUrls { queue: dead_letters, dead_letters: None }),
         (QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None }),
         (QueueName::Callbacks, QueueUrls { queue: callbacks, dead_letters: None }),
+        (QueueName::StockPushes, QueueUrls { queue: pushes, dead_letters: None }),
     ]);
     let open = || Ok(EventBridge::new(event_bridge_client(&aws), environment.required("BUS_NAME")?));
     let publisher = &Publisher {
@@ -37,6 +39,7 @@ async fn main() -> Result<(), Error> {
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
         bus: bus_outlet(&environment, open)?,
+        central: central_organization(&environment)?,
     };
     let handler = async |event: LambdaEvent<Value>| handle(publisher, event.payload).await.map_err(Error::from);
     lambda_runtime::run(service_fn(handler)).await

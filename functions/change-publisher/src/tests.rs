@@ -45,6 +45,7 @@ async fn world(fault: Fault) -> TestPublisher {
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
         bus: None,
+        central: None,
     }
 }
 

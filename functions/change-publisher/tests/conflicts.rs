@@ -81,6 +81,7 @@ async fn publisher() -> Publisher<MemoryStore, MemoryQueue, FixedClock, MemoryBu
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
         bus: None,
+        central: None,
     }
 }
 

@@ -39,6 +39,7 @@ fn publisher() -> TestPublisher {
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
         bus: None,
+        central: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use evenstock_app::{Clock, MARKETPLACE_B, Queue, QueueName, StoreError, with_causes};
+use evenstock_app::{CENTRAL_SOURCE, Clock, MARKETPLACE_B, Queue, QueueName, StoreError, with_causes};
 use evenstock_domain::{Breaker, Source, Timestamp};
 use evenstock_runtime::SystemClock;
 use serde::Serialize;
@@ -113,12 +113,13 @@ pub(crate) async fn ready<S: OperationsStore, Q: Queue>(State(operations): Share
     }
 }
 
-/// The breakers of the marketplaces that are set up.
+/// The breakers of the marketplaces that are set up, and of the central system.
 pub(crate) async fn breakers<S: OperationsStore, Q>(
     operations: &Operations<S, Q>,
 ) -> Result<BTreeMap<String, Breaker>, StoreError> {
     let mut breakers = BTreeMap::new();
-    for source in sources(operations) {
+    let central = Source::parse(CENTRAL_SOURCE).ok().filter(|_| operations.settings.pushes);
+    for source in sources(operations).into_iter().chain(central) {
         let (_, breaker) = operations.store.load_breaker(&source).await?;
         breakers.insert(source.to_string(), breaker);
     }

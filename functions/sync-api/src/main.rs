@@ -25,6 +25,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         (QueueName::Callbacks, "CALLBACKS_QUEUE_URL", "CALLBACKS_DLQ_URL"),
         (QueueName::WarehouseEvents, "WAREHOUSE_EVENTS_QUEUE_URL", "WAREHOUSE_EVENTS_DLQ_URL"),
         (QueueName::WarehouseSync, "WAREHOUSE_SYNC_QUEUE_URL", "WAREHOUSE_SYNC_DLQ_URL"),
+        (QueueName::StockPushes, "STOCK_PUSHES_QUEUE_URL", "STOCK_PUSHES_DLQ_URL"),
     ];
     let urls = urls.into_iter().map(|(name, queue, dead_letters)| {
         let dead_letters = Some(environment.required(dead_letters)?.to_owned());

@@ -28,6 +28,8 @@ pub struct Settings {
     pub resettable: bool,
     /// Calls of this function at a time that are reserved for it; `None` when none are.
     pub http_limit: Option<u64>,
+    /// Whether changes are pushed to a central system.
+    pub pushes: bool,
     /// The queues that are shown, with their bounds.
     pub bulkheads: Vec<Bulkhead>,
 }
@@ -36,7 +38,7 @@ impl Settings {
     /// From the environment: `POLL_INTERVAL_SECONDS` (300), `SCHEDULE_STEP_SECONDS` (60), `STAGE`,
     /// `HTTP_RESERVED_CONCURRENCY` (0: none), `STOCK_WORKER_CONCURRENCY` (50), `POLLER_CONCURRENCY` (2),
     /// `ORDER_WORKER_CONCURRENCY` (20), `CALLBACK_WORKER_CONCURRENCY` (20), `WAREHOUSE_EVENTS_CONCURRENCY` (10),
-    /// `WAREHOUSE_WORKER_CONCURRENCY` (5).
+    /// `CENTRAL_INVENTORY_URL`, `WAREHOUSE_WORKER_CONCURRENCY` (5), `CHANNEL_PUBLISHER_CONCURRENCY` (5).
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable that is wrong.
@@ -52,6 +54,7 @@ impl Settings {
             step_ms: i64::from(seconds("SCHEDULE_STEP_SECONDS", 60)?.max(1)) * 1000,
             resettable: environment.optional("STAGE") != Some("prod"),
             http_limit: (reserved > 0).then_some(reserved),
+            pushes: environment.optional("CENTRAL_INVENTORY_URL").is_some(),
             bulkheads: vec![
                 bulkhead(QueueName::StockChanges, "stock-changes", "STOCK_WORKER_CONCURRENCY", 50)?,
                 bulkhead(QueueName::PollJobs, "poll-jobs", "POLLER_CONCURRENCY", 2)?,
@@ -59,6 +62,7 @@ impl Settings {
                 bulkhead(QueueName::Callbacks, "callbacks", "CALLBACK_WORKER_CONCURRENCY", 20)?,
                 bulkhead(QueueName::WarehouseEvents, "warehouse-events", "WAREHOUSE_EVENTS_CONCURRENCY", 10)?,
                 bulkhead(QueueName::WarehouseSync, "warehouse-sync", "WAREHOUSE_WORKER_CONCURRENCY", 5)?,
+                bulkhead(QueueName::StockPushes, "stock-pushes", "CHANNEL_PUBLISHER_CONCURRENCY", 5)?,
             ],
         })
     }

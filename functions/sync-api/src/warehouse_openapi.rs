@@ -23,6 +23,7 @@ struct WarehouseSettingsBody(serde_json::Value);
 
 /// What a warehouse and we said of a level (`warehouse`, `central`: `quantity`, `version`, `time`), the `policy`, and how it
 /// was `resolved`.
+/// With a central system that we push to, `warehouse` is our side and `central` is that system's.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
 #[expect(dead_code, reason = "this type describes; nothing is ever read into it")]

@@ -47,10 +47,15 @@ pub struct ApiKey {
 impl ApiKey {
     /// The short code under which the key stands in the journal: 21 bits, which take three bytes there.
     pub fn actor(&self) -> ActorCode {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.id.as_bytes());
-        let mut code = [0; 4];
-        code.copy_from_slice(digest.get(..4).unwrap_or(&[0; 4]));
-        ActorCode((u32::from_be_bytes(code) & 0x1f_ffff).max(1))
+        actor_of(&self.id)
     }
+}
+
+/// The code of the key with this id.
+pub(crate) fn actor_of(key_id: &str) -> ActorCode {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(key_id.as_bytes());
+    let mut code = [0; 4];
+    code.copy_from_slice(digest.get(..4).unwrap_or(&[0; 4]));
+    ActorCode((u32::from_be_bytes(code) & 0x1f_ffff).max(1))
 }

@@ -11,6 +11,7 @@ mod breaker;
 mod bulk;
 mod bus;
 mod callback;
+mod central;
 mod counters;
 mod create;
 mod error;
@@ -54,6 +55,11 @@ pub use callback::{
     ReplayError, ReplayProgress, Replayed, RequeueReport, StoredDelivery, Subscriptions, announce_change,
     announce_reservation, change_endpoint, deliver, disable_endpoint, fan_out, register_endpoint, remove_endpoint,
     replay, replay_since, requeue, reset_health, secret_context, send_test, try_again,
+};
+pub use central::{
+    CENTRAL_SOURCE, CentralAnswer, CentralCopies, CentralError, CentralStock, CentralUpdate, InvalidPushJob,
+    LEVELS_MAX, LevelName, PropagateDeps, PropagatePlan, PropagateReport, PushFate, PushJob, central_conflict,
+    propagate, push_jobs,
 };
 pub use counters::{CounterStore, Counts};
 pub use create::{Create, CreateResult, create};

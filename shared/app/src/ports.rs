@@ -246,6 +246,10 @@ pub enum QueueName {
     WarehouseEventsDlq,
     /// Warehouses whose whole stock is to be compared with ours.
     WarehouseSync,
+    /// Levels whose changes another system is to be told.
+    StockPushes,
+    /// Levels that it cannot be told of as things stand.
+    StockPushesDlq,
 }
 
 /// A message to send.

@@ -14,6 +14,7 @@ evenstock_app::store_contract!(fresh);
 evenstock_app::admin_contract!(fresh);
 evenstock_app::warehouse_contract!(fresh);
 evenstock_app::job_contract!(fresh);
+evenstock_app::central_contract!(fresh);
 
 mod sealing {
     //! The contract of sealers on the one in memory.

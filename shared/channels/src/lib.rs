@@ -10,6 +10,7 @@
 //! and only the clients perform I/O.
 
 mod callbacks;
+mod central;
 mod debezium;
 mod fields;
 mod http;
@@ -26,6 +27,7 @@ pub use callbacks::{
     HttpCallbacks, InvalidCallback, InvalidSigningKey, Lookup, ReceivedHeaders, SenderError, SigningKey, SystemLookup,
     TOLERANCE_SECONDS, Target, callbacks_sender,
 };
+pub use central::{CentralClientError, HttpCentral};
 pub use debezium::{Envelope, adapt as adapt_warehouse_change};
 pub use http::{ClientError, InvalidBaseUrl};
 pub use inbound::{Delivery, FieldIssue, InboundChannel, InvalidPayload, InvalidSignature};

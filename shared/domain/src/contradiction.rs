@@ -32,7 +32,7 @@ impl ConflictPolicy {
     }
 }
 
-/// What a warehouse's change contradicts.
+/// In what somebody else and we differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Contradiction {
     /// The quantity that it begins with is not the last one that we know of the warehouse: a change was lost, or comes
@@ -40,6 +40,10 @@ pub enum Contradiction {
     Before,
     /// We set the level ourselves after it.
     OlderThanSet,
+    /// The central system that we push to holds another quantity than it should.
+    CentralDiffers,
+    /// The central system that we push to refuses a change.
+    CentralRefuses,
 }
 
 impl Contradiction {
@@ -48,12 +52,20 @@ impl Contradiction {
         match self {
             Self::Before => "before_differs",
             Self::OlderThanSet => "older_than_set",
+            Self::CentralDiffers => "central_differs",
+            Self::CentralRefuses => "central_refuses",
         }
+    }
+
+    /// Whether it is with the central system that we push to, not with a warehouse.
+    pub const fn is_central(self) -> bool {
+        matches!(self, Self::CentralDiffers | Self::CentralRefuses)
     }
 
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Before, Self::OlderThanSet].into_iter().find(|known| known.as_str() == text)
+        let all = [Self::Before, Self::OlderThanSet, Self::CentralDiffers, Self::CentralRefuses];
+        all.into_iter().find(|known| known.as_str() == text)
     }
 }
 

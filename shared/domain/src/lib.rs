@@ -9,6 +9,7 @@
 mod blind;
 mod breaker;
 mod callback;
+mod central;
 mod change;
 mod codec;
 mod contradiction;
@@ -35,6 +36,9 @@ pub use callback::{
     Attempt, BODY_BYTES_MAX, Delivery, DeliveryId, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, Endpoint,
     EndpointHealth, EventType, Forbidden, Guard, InvalidDeliveryId, InvalidSchedule, KEPT_MS, OVERLAP_MS, Registered,
     Registry, Replaced, RetiredSecret, RetrySchedule, Round, Secrets, Subscription, Tried,
+};
+pub use central::{
+    CentralCopy, CentralDispute, CentralPush, ChangeOrigin, DisputeReason, Holding, PendingChange, difference,
 };
 pub use change::{CHANGE_BYTES_MAX, Change, changes_since, decode_change, encode_change};
 pub use codec::{CorruptEntry, decode_entry, encode_entry};

@@ -128,6 +128,20 @@ impl Environment {
             .map_err(|_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" })
     }
 
+    /// The organization whose changes a central system is told, `CENTRAL_INVENTORY_ORGANIZATION`: `DEFAULT_ORGANIZATION`
+    /// unless set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it is no name.
+    pub fn central_organization(&self) -> Result<OrganizationId, ConfigError> {
+        let name = "CENTRAL_INVENTORY_ORGANIZATION";
+        match self.optional(name) {
+            None => self.default_organization(),
+            Some(text) => OrganizationId::parse(text)
+                .map_err(|_| ConfigError::Invalid { name, expected: "a name of at most 128 bytes" }),
+        }
+    }
+
     /// How long journal pages are kept, `HISTORY_DAYS`: 400 days unless set, never under 31.
     ///
     /// # Errors

@@ -61,6 +61,12 @@ counters! {
     InventoryUpdates = "inventoryUpdates",
     /// Messages that failed for the last time.
     DlqEvents = "dlqEvents",
+    /// Changes that the central system was told.
+    StockPushes = "stockPushes",
+    /// Levels whose changes it could not be told.
+    StockPushFailures = "stockPushFailures",
+    /// Levels of which it was found to hold something else.
+    StockPushConflicts = "stockPushConflicts",
     /// Time that requests took, in milliseconds, summed.
     LatencySumMs = "latencySumMs",
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | level | `organization#S#sku` | `L#location` |
 //! | journal page | `organization#S#sku` | `J#location#committed-at (ms)#first version` |
+//! | what the central system holds of a level | `organization#S#sku` | `E#location` |
 //! | idempotency record | `organization#I#key` | `I` |
 //! | bulk sync | `organization#Y#name` | `Y` |
 //! | its parts | `organization#Y#name` | `Y#begun (ms)#name of the part` |
@@ -106,6 +107,11 @@ pub(crate) fn parse_level(pk: &str, sk: &str) -> Option<LevelKey> {
         sku: Sku::parse(&unescape(sku)).ok()?,
         location: LocationId::parse(&unescape(sk.strip_prefix(LEVEL_PREFIX)?)).ok()?,
     })
+}
+
+/// In the level's partition, and apart from all that its readers ask for.
+pub(crate) fn central_copy(key: &LevelKey) -> Key {
+    Key { pk: sku_partition(&key.organization, &key.sku), sk: format!("E#{}", escape(key.location.as_str())) }
 }
 
 /// What the sort keys of all of a level's pages begin with.

@@ -14,6 +14,7 @@ mod breakers;
 mod bulk_syncs;
 mod callback_item;
 mod callbacks;
+mod central_copies;
 mod change_feed;
 mod change_page_item;
 mod conflicts;

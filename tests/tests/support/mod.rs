@@ -130,6 +130,11 @@ impl Runner {
         self.process.id().expect("it runs").to_string()
     }
 
+    /// SIGKILL; the process is gone when this returns.
+    pub(crate) async fn kill(mut self) {
+        self.process.kill().await.unwrap();
+    }
+
     /// SIGTERM, and the exit status.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
         let id = self.id();

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::yaml::{Template, binary_of, root};
 
 /// Calls that read variables by other names than their own.
-const READERS: [(&str, &[&str]); 10] = [
+const READERS: [(&str, &[&str]); 11] = [
     (
         ".order_policy()",
         &["RECEIPT_RETRY_BASE_SECONDS", "RECEIPT_RETRY_MAX_SECONDS", "BREAKER_THRESHOLD", "BREAKER_COOLDOWN_MS"],
@@ -16,6 +16,7 @@ const READERS: [(&str, &[&str]); 10] = [
     (".history_days()", &["HISTORY_DAYS"]),
     (".feed_retention_hours()", &["FEED_RETENTION_HOURS"]),
     (".default_organization()", &["DEFAULT_ORGANIZATION"]),
+    (".central_organization()", &["CENTRAL_INVENTORY_ORGANIZATION", "DEFAULT_ORGANIZATION"]),
     ("RateLimits::from_environment", &["RATE_LIMIT_RPS", "RATE_LIMIT_BURST"]),
     (".kms_sealer(", &["SEAL_KEY_ARN", "SEAL_KEY_ID"]),
     (".optional(\"LOG_LEVEL\")", &[]),

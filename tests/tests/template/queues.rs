@@ -68,6 +68,7 @@ fn limits_that_are_shown_are_the_limits_that_hold() {
         ("CallbackWorkerFunction", "CALLBACK_WORKER_CONCURRENCY"),
         ("WarehouseEventsFunction", "WAREHOUSE_EVENTS_CONCURRENCY"),
         ("WarehouseWorkerFunction", "WAREHOUSE_WORKER_CONCURRENCY"),
+        ("ChannelPublisherFunction", "CHANNEL_PUBLISHER_CONCURRENCY"),
     ] {
         let trigger = Template::triggers(template.resource(function), "SQS").next().unwrap();
         let set = trigger["Properties"]["ScalingConfig"]["MaximumConcurrency"].as_i64();

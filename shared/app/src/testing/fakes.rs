@@ -54,6 +54,14 @@ impl MemoryQueue {
     }
 }
 
+impl MemoryQueue {
+    /// How long each message sent so far to `queue` waits, in seconds, in order.
+    pub fn delays(&self, queue: QueueName) -> Vec<u16> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter().filter(|(to, _)| *to == queue).map(|(_, message)| message.delay_seconds).collect()
+    }
+}
+
 impl Queue for MemoryQueue {
     async fn send(&self, queue: QueueName, messages: Vec<Outgoing>) -> Result<(), QueueError> {
         if self.down.load(Ordering::SeqCst) {

@@ -40,6 +40,7 @@ pub(super) struct State {
     reservations: BTreeMap<(OrganizationId, ReservationId), StoredReservation>,
     pub(super) warehouses: BTreeMap<LocationId, Warehouse>,
     pub(super) conflicts: BTreeMap<(OrganizationId, String), Conflict>,
+    pub(super) copies: BTreeMap<LevelKey, (u64, evenstock_domain::CentralCopy)>,
     pub(super) jobs: super::memory_jobs::JobState,
     pub(super) orders: super::memory_orders::Orders,
     callbacks: super::callback_memory::CallbackState,

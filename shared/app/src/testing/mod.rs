@@ -6,6 +6,8 @@ mod admin_memory;
 mod callback_contract;
 mod callback_faulty;
 mod callback_memory;
+pub mod central_contract;
+mod central_memory;
 pub mod contract;
 mod fakes;
 mod faulty;

@@ -122,9 +122,13 @@ impl Conflict {
         let Some(resolution) = &self.resolution else {
             return Vec::new();
         };
-        let stands = resolution.choice == ConflictChoice::Warehouse;
-        let remembered = self.count.event(ids, &warehouse_source(), self.count.contested(stands));
-        let mut events = vec![StockEvent { actor: resolution.actor, ..remembered }];
+        let mut events = Vec::new();
+        // What a central system holds is no count of ours: whoever pushes to it follows its conflicts.
+        if !self.contradiction.is_central() {
+            let stands = resolution.choice == ConflictChoice::Warehouse;
+            let remembered = self.count.event(ids, &warehouse_source(), self.count.contested(stands));
+            events.push(StockEvent { actor: resolution.actor, ..remembered });
+        }
         if let ConflictChoice::Quantity(quantity) = resolution.choice {
             events.push(StockEvent {
                 id: ids.event_id(&format!("conflict/{}", self.id)),

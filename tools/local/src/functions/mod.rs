@@ -1,6 +1,7 @@
 //! The functions, as Lambda has them: each by its logical id in the template, wired to what stands in for AWS.
 
 mod callbacks;
+mod central;
 mod operations;
 mod orders;
 mod site;
@@ -54,6 +55,9 @@ pub(crate) enum WiringError {
     /// Callbacks cannot be sent.
     #[error(transparent)]
     Callbacks(#[from] evenstock_callback_worker::SetupError),
+    /// The central system cannot be pushed to.
+    #[error(transparent)]
+    Central(#[from] evenstock_channel_publisher::SetupError),
     /// The first key could not be stored.
     #[error("the key `demo` cannot be stored")]
     Store(#[from] StoreError),
@@ -92,6 +96,7 @@ impl Functions {
         stock::wire(&site, &mut functions)?;
         orders::wire(&site, &mut functions)?;
         callbacks::wire(&site, &mut functions)?;
+        central::wire(&site, &mut functions)?;
         operations::wire(&site, &mut functions)?;
         warehouses::wire(&site, &mut functions)?;
         Ok(functions)

@@ -89,6 +89,7 @@ fn follow(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError>
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
         bus: evenstock_change_publisher::bus_outlet(site.environment, || Ok(LogBus))?,
+        central: evenstock_change_publisher::central_organization(site.environment)?,
     });
     let repairing = Arc::clone(&publisher);
     functions.on_tick("ChangePublisherFunction", move || {

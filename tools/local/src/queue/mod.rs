@@ -242,6 +242,8 @@ pub const fn logical_id(queue: QueueName) -> &'static str {
         QueueName::WarehouseEvents => "WarehouseEventsQueue",
         QueueName::WarehouseEventsDlq => "WarehouseEventsDlq",
         QueueName::WarehouseSync => "WarehouseSyncQueue",
+        QueueName::StockPushes => "StockPushesQueue",
+        QueueName::StockPushesDlq => "StockPushesDlq",
     }
 }
 

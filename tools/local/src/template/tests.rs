@@ -58,6 +58,7 @@ fn every_consumed_queue_has_dead_letters_and_hides_messages_for_six_time_outs() 
         "CallbacksQueue",
         "PollJobsQueue",
         "StockChangesQueue",
+        "StockPushesQueue",
         "StoreSyncQueue",
         "WarehouseEventsQueue",
         "WarehouseSyncQueue",
@@ -79,7 +80,9 @@ fn every_kind_of_trigger_is_understood() {
     let kinds = [r#"{"prefix":"L#"}"#, r#""R""#, r#""T""#, r#"{"prefix":"T#"}"#, r#"{"prefix":"X#"}"#];
     let pattern = |kind| Pattern::parse(&format!(r#"{{"dynamodb":{{"Keys":{{"sk":{{"S":[{kind}]}}}}}}}}"#)).unwrap();
     let filters = kinds.map(pattern).to_vec();
-    for sk in ["F#00000000000000000001", "M", "J#main#01795161632500#0000000000000001", "repair", "W", "D#1", "A#1"] {
+    for sk in
+        ["F#00000000000000000001", "M", "J#main#01795161632500#0000000000000001", "repair", "W", "D#1", "A#1", "E#main"]
+    {
         let record = serde_json::json!({ "dynamodb": { "Keys": { "sk": { "S": sk } } } });
         assert!(filters.iter().all(|filter| !filter.matches(&record)), "{sk} would wake the publisher");
     }
