@@ -96,7 +96,10 @@ async fn poison_says_why_it_died_and_an_old_sale_is_applied_once_when_it_is_forc
     let left = letters(&runner, "stock-changes", 1).await;
     assert_eq!(left[0]["messageId"], dead[0]["messageId"], "the poison alone");
     let metrics = runner.get("/api/metrics").await.1;
-    assert_eq!((&metrics["data"]["dlqEvents"], &metrics["data"]["queues"]["stock-changes"]["dead"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&metrics["data"]["dlqEvents"], &metrics["data"]["queues"]["stock-changes"]["dead"]),
+        (&json!(2), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -104,7 +107,8 @@ async fn change_of_an_unknown_warehouse_is_applied_once_when_the_warehouse_is_se
     let runner = Runner::ephemeral().await;
     let time = SystemClock.now().as_millis() - 5000;
     let row = json!({ "sku": "SHIRT", "warehouse_id": "wh-1", "quantity": 12 });
-    let change = json!({ "op": "c", "before": null, "after": row, "source": { "ts_ms": time, "lsn": 7 }, "ts_ms": time });
+    let change =
+        json!({ "op": "c", "before": null, "after": row, "source": { "ts_ms": time, "lsn": 7 }, "ts_ms": time });
     produce(&runner, "warehouse-events", &[change.to_string()]).await;
     let [letter] = letters(&runner, "warehouse-events", 1).await.try_into().unwrap();
     assert_eq!((&letter["reason"], &letter["attempts"]), (&json!("warehouse wh-1 is not known"), &json!(1)));

@@ -48,7 +48,10 @@ async fn health_and_monitoring_of_document_3() {
         let (status, metrics) = runner.get(path).await;
         assert_eq!((status, &metrics["success"]), (StatusCode::OK, &json!(true)));
         let data = &metrics["data"];
-        assert_eq!((&data["adjustStock"], &data["getInventory"], &data["conflicts"]), (&json!(2), &json!(1), &json!(1)));
+        assert_eq!(
+            (&data["adjustStock"], &data["getInventory"], &data["conflicts"]),
+            (&json!(2), &json!(1), &json!(1))
+        );
         assert!(data["circuitBreakers"].is_object() && data["bulkheads"]["http"]["inUse"].is_u64(), "{data}");
         assert_eq!(curl(&runner, Method::GET, path, &[]).await.status(), StatusCode::UNAUTHORIZED);
     }
@@ -150,11 +153,11 @@ async fn endpoints_of_document_4_as_its_curl_asks_them() {
 
     let forced = queued("/sync/warehouses/wh-1").await;
     let forced = runner.eventually(&forced, ended).await;
-    assert_eq!((&forced["kind"], &forced["processed"], &forced["driftCount"]), (&json!("warehouse"), &json!(1), &json!(0)));
     assert_eq!(
-        curl(&runner, Method::POST, "/sync/warehouses/nowhere", &bearer).await.status(),
-        StatusCode::NOT_FOUND
+        (&forced["kind"], &forced["processed"], &forced["driftCount"]),
+        (&json!("warehouse"), &json!(1), &json!(0))
     );
+    assert_eq!(curl(&runner, Method::POST, "/sync/warehouses/nowhere", &bearer).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(curl(&runner, Method::POST, "/sync/trigger", &[]).await.status(), StatusCode::UNAUTHORIZED);
     // "DB Conflicts": what the document asks its database for.
     let (status, conflicts) = runner.get("/sync/conflicts?status=open").await;

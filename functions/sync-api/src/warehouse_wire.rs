@@ -41,7 +41,7 @@ pub(crate) struct WarehouseListBody {
     pub(crate) next_cursor: String,
 }
 
-/// Who decides when a warehouse contradicts us.
+/// Who decides when a warehouse contradicts us; of a conflict, as it was when that was found.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
@@ -86,7 +86,7 @@ pub(crate) struct ConflictBody {
     status: ConflictStatus,
     /// In what the two sides differ.
     reason: String,
-    /// The warehouse's policy when it was found.
+    // Not a word of its own: it would stand as a second, contradicting schema beside the first.
     #[schema(inline)]
     policy: ConflictPolicyName,
     warehouse: WarehouseSideBody,

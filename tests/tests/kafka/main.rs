@@ -14,9 +14,7 @@
 mod broker;
 
 use broker::{Broker, PARTITIONS, Poller, TOPIC};
-use evenstock_app::{
-    Clock, ConflictStore, KeyChange, PartitionStore, StockStore, WarehouseSettings, WarehouseStore,
-};
+use evenstock_app::{Clock, ConflictStore, KeyChange, PartitionStore, StockStore, WarehouseSettings, WarehouseStore};
 use evenstock_domain::{ConflictPolicy, EventIdKey, LevelKey, LocationId, OrganizationId, Sku};
 use evenstock_local::dynamo::LocalDynamo;
 use evenstock_local::queue::LocalQueues;
