@@ -58,7 +58,7 @@ pub(crate) enum ConflictPolicyName {
 pub(crate) struct WarehouseSettingsBody {
     /// An https URL without a query. A deployment may have one for warehouses that name none.
     #[schema(required = false)]
-    endpoint: Option<String>,
+    endpoint: String,
     /// What is shown to the warehouse as a bearer token. Absent: as it is. `null`: none.
     #[schema(required = false, nullable)]
     api_key: Option<String>,
@@ -142,7 +142,7 @@ struct ConflictResolvedBody {
     at: String,
     /// Units on hand, of the resolution `quantity`.
     #[schema(required = false)]
-    quantity: Option<i64>,
+    quantity: i64,
 }
 
 /// Whose number counts.
@@ -174,5 +174,5 @@ pub(crate) struct ConflictResolutionBody {
     resolution: ConflictChoiceName,
     /// Units on hand; with the resolution `quantity`, and only then.
     #[schema(required = false, minimum = 0)]
-    quantity: Option<i64>,
+    quantity: i64,
 }
