@@ -75,7 +75,11 @@ impl Broker {
         for partition in 0..PARTITIONS {
             offsets.add_partition_offset(TOPIC, partition, Offset::Offset(0)).unwrap();
         }
-        member.first();
+        let begun = Instant::now();
+        while member.consumer.assignment().unwrap().count() == 0 {
+            assert!(begun.elapsed() < PATIENCE, "the group has a member");
+            assert!(member.consumer.poll(Duration::from_millis(200)).is_none(), "everything was read");
+        }
         member.consumer.commit(&offsets, CommitMode::Sync).unwrap();
     }
 }
