@@ -2,7 +2,6 @@
 //! event, and its offsets are committed when the function has succeeded.
 
 use core::time::Duration;
-use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +22,10 @@ const GROUP: &str = "evenstock-warehouse-events";
 
 /// Far longer than anything here takes, so that only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one look for a record waits, and how many looks are a minute.
+const POLL: Duration = Duration::from_millis(200);
+const POLLS_MAX: u32 = 300;
 
 /// A broker on a free port of loopback. Dropped, it ends.
 pub(crate) struct Broker {
@@ -75,11 +78,11 @@ impl Broker {
         for partition in 0..PARTITIONS {
             offsets.add_partition_offset(TOPIC, partition, Offset::Offset(0)).unwrap();
         }
-        let begun = Instant::now();
-        while member.consumer.assignment().unwrap().count() == 0 {
-            assert!(begun.elapsed() < PATIENCE, "the group has a member");
-            assert!(member.consumer.poll(Duration::from_millis(200)).is_none(), "everything was read");
-        }
+        let joined = (0..POLLS_MAX).any(|_| {
+            assert!(member.consumer.poll(POLL).is_none(), "everything was read");
+            member.consumer.assignment().unwrap().count() > 0
+        });
+        assert!(joined, "the group has a member");
         member.consumer.commit(&offsets, CommitMode::Sync).unwrap();
     }
 }
@@ -123,9 +126,8 @@ impl Poller {
 
     /// The next record: partition, offset, and how Lambda writes it.
     fn first(&self) -> (i32, i64, Value) {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let Some(read) = self.consumer.poll(Duration::from_millis(200)) else { continue };
+        for _ in 0..POLLS_MAX {
+            let Some(read) = self.consumer.poll(POLL) else { continue };
             let record = read.unwrap();
             let Timestamp::CreateTime(written_at) = record.timestamp() else { panic!("{:?}", record.timestamp()) };
             let base64 = |bytes: Option<&[u8]>| bytes.map(|bytes| STANDARD.encode(bytes));
