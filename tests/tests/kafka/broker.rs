@@ -90,8 +90,15 @@ impl Broker {
 /// Records in Lambda's event, and the offsets behind them.
 pub(crate) struct Batch {
     pub(crate) event: Value,
-    pub(crate) records: usize,
     offsets: TopicPartitionList,
+}
+
+impl Batch {
+    /// Its records, of all partitions.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let lists = self.event["records"].as_object().unwrap().values();
+        lists.flat_map(|list| list.as_array().unwrap()).cloned().collect()
+    }
 }
 
 /// A member of the group. Dropped without a commit, it has read in vain.
@@ -116,7 +123,7 @@ impl Poller {
             }
         }
         let event = json!({ "eventSource": "SelfManagedKafka", "bootstrapServers": self.servers, "records": lists });
-        Batch { event, records, offsets }
+        Batch { event, offsets }
     }
 
     /// Says that a batch is done with.
