@@ -34,7 +34,7 @@ pub(crate) struct AuditItemBody {
     /// Names the operation.
     id: String,
     at: String,
-    /// `key.created` or `key.revoked`.
+    /// Such as `key.created`, `secret.rotated`, `conflict.resolved`; docs/data-model.md lists them.
     action: &'static str,
     /// Id of the key that asked.
     actor: String,

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use evenstock_app::{CallbackSender, CallbackStore, Clock, IdempotencyStore, Queue, Scope, SealError, Sealer};
+use evenstock_app::{
+    AuditLog, CallbackSender, CallbackStore, Clock, IdempotencyStore, Queue, Scope, SealError, Sealer,
+};
 use evenstock_domain::{EndpointId, OrganizationId};
 use evenstock_runtime::http::{AccessControl, ApiError, Caller, CursorKey, read_path, require, shell};
 
@@ -44,7 +46,7 @@ type Shared<S, Q, P, K, C> = axum::extract::State<Arc<Endpoints<S, Q, P, K, C>>>
 /// The function as an HTTP service.
 pub fn router<S, Q, P, K, C>(endpoints: Arc<Endpoints<S, Q, P, K, C>>, access: &AccessControl) -> Router
 where
-    S: CallbackStore + IdempotencyStore + 'static,
+    S: CallbackStore + IdempotencyStore + AuditLog + 'static,
     Q: Queue + 'static,
     P: CallbackSender + 'static,
     K: Sealer + 'static,
@@ -56,7 +58,7 @@ where
 /// The function's routes, without the shell around them.
 pub fn routes<S, Q, P, K, C>(endpoints: Arc<Endpoints<S, Q, P, K, C>>, access: &AccessControl) -> Router
 where
-    S: CallbackStore + IdempotencyStore + 'static,
+    S: CallbackStore + IdempotencyStore + AuditLog + 'static,
     Q: Queue + 'static,
     P: CallbackSender + 'static,
     K: Sealer + 'static,

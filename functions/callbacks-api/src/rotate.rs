@@ -5,7 +5,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
-    CallbackStore, Clock, EndpointChange, IdempotencyStore, Sealed, Sealer, change_endpoint, secret_context,
+    AdminAction, AuditLog, CallbackStore, Clock, EndpointChange, IdempotencyStore, Sealed, Sealer, change_endpoint,
+    secret_context,
 };
 use evenstock_domain::{Endpoint, OVERLAP_MS};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, answered, header_key};
@@ -27,7 +28,7 @@ pub(crate) async fn rotate<S, Q, P, K, C>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError>
 where
-    S: CallbackStore + IdempotencyStore,
+    S: CallbackStore + IdempotencyStore + AuditLog,
     K: Sealer,
     C: Clock,
 {
@@ -36,6 +37,8 @@ where
     let Endpoints { store, sealer, clock, .. } = &*endpoints;
     let canonical = json!([format!("POST /webhooks/{}/rotate-secret", known.id)]);
     let bound = BoundRequest::bind(&**store, clock, &caller.organization, key, &canonical).await?;
+    let (asks, about) = (caller.asks(&bound), known.target.clone());
+    asks.write_down(&**store, &caller.organization, AdminAction::SecretRotated, known.id.as_str(), about).await?;
     let context = secret_context(&caller.organization, &known.id);
     let sealed = match bound.answer::<String>()? {
         Some(kept) => kept,

@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::{FixedClock, MemoryQueue, MemorySealer, MemoryStore};
 use evenstock_app::{
-    ApiKey, Arrival, Arrivals, Call, CallbackSender, CallbackStore, Clock, InvalidTarget, QueueName, Scope, Sealed,
-    Sealer, secret_context,
+    ApiKey, Arrival, Arrivals, AuditLog, Call, CallbackSender, CallbackStore, Clock, InvalidTarget, QueueName, Scope,
+    Sealed, Sealer, secret_context,
 };
 use evenstock_callbacks_api::{Endpoints, openapi, router};
 use evenstock_domain::{
@@ -329,4 +329,19 @@ async fn deliveries_are_listed_by_status_with_their_attempts() {
     assert_eq!(wrong.fields(), ["status"]);
     let wrong = function.us("GET", &format!("/webhooks/{id}/deliveries?cursor=odd"), Value::Null).await;
     assert_eq!(wrong.fields(), ["cursor"]);
+}
+
+#[tokio::test]
+async fn rotation_is_written_down_once_a_key_and_shows_no_secret() {
+    let function = function();
+    let first = function.register().await;
+    let id = first["id"].as_str().unwrap();
+    let path = format!("/webhooks/{id}/rotate-secret");
+    for _ in 0..2 {
+        assert_eq!(function.ask("POST", &path, "us", Some("rotate"), &Value::Null).await.status, 200);
+    }
+    let entries = function.shared.store.audit(&org("us"), None, 50).await.unwrap().entries;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.target.as_str())).collect();
+    assert_eq!(told, [("secret.rotated", id)]);
+    assert!(entries.iter().all(|entry| entry.actor == "us" && entry.about == "https://a.example/"));
 }

@@ -12,8 +12,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
-    BreakerStore, Clock, IdempotencyStore, MarketplaceStores, OrderDeps, OrderError, OrderMarketplace, OrderPolicy,
-    ReceiptStore, Scope, Sealer, StoredStore, store_of_token,
+    AuditLog, BreakerStore, Clock, IdempotencyStore, MarketplaceStores, OrderDeps, OrderError, OrderMarketplace,
+    OrderPolicy, ReceiptStore, Scope, Sealer, StoredStore, store_of_token,
 };
 use evenstock_runtime::http::{AccessControl, ApiError, Caller, CursorKey, require, shell};
 
@@ -61,7 +61,7 @@ type Shared<S, M, K, C> = State<Arc<Orders<S, M, K, C>>>;
 /// The function as an HTTP service.
 pub fn router<S, M, K, C>(orders: Arc<Orders<S, M, K, C>>, access: &AccessControl) -> Router
 where
-    S: MarketplaceStores + ReceiptStore + BreakerStore + IdempotencyStore + 'static,
+    S: MarketplaceStores + ReceiptStore + BreakerStore + IdempotencyStore + AuditLog + 'static,
     M: OrderMarketplace + 'static,
     K: Sealer + 'static,
     C: Clock + 'static,
@@ -72,7 +72,7 @@ where
 /// The function's routes, without the shell around them.
 pub fn routes<S, M, K, C>(orders: Arc<Orders<S, M, K, C>>, access: &AccessControl) -> Router
 where
-    S: MarketplaceStores + ReceiptStore + BreakerStore + IdempotencyStore + 'static,
+    S: MarketplaceStores + ReceiptStore + BreakerStore + IdempotencyStore + AuditLog + 'static,
     M: OrderMarketplace + 'static,
     K: Sealer + 'static,
     C: Clock + 'static,

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
-    Clock, IdempotencyStore, MarketplaceStores, RegisterStore, Sealer, SecretText, StockSignal, register_store,
-    registered_before,
+    AdminAction, AuditLog, Clock, IdempotencyStore, MarketplaceStores, RegisterStore, Sealer, SecretText, StockSignal,
+    register_store, registered_before,
 };
 use evenstock_domain::{LocationId, Marketplace, OrganizationId, StoreId};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Complete, Fields, JsonBody, answered, header_key};
@@ -32,7 +32,7 @@ pub(crate) async fn register<S, M, K, C>(
     JsonBody(object): JsonBody,
 ) -> Result<Response, ApiError>
 where
-    S: MarketplaceStores + IdempotencyStore,
+    S: MarketplaceStores + IdempotencyStore + AuditLog,
     M: Send + Sync,
     K: Sealer,
     C: Clock,
@@ -50,6 +50,9 @@ where
     let registered = if bound.answer::<bool>()?.is_some() {
         registered_before(store, &orders.sealer, &orders.clock, &asked).await.map_err(failure)?
     } else {
+        let target = format!("{}/{}", asked.marketplace, asked.external_id);
+        let (asks, about) = (caller.asks(&bound), asked.name.clone());
+        asks.write_down(store, &asked.organization, AdminAction::StoreRegistered, &target, about).await?;
         let registered = register_store(store, &orders.sealer, &orders.clock, &asked).await.map_err(failure)?;
         bound.keep(store, &orders.clock, true).await?;
         registered

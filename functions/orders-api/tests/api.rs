@@ -15,7 +15,9 @@ use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::contract::{accepted, policy};
 use evenstock_app::testing::{MemorySealer, MemoryStore, ScriptedMarketplace};
-use evenstock_app::{ApiKey, MarketplaceError, MarketplaceStores, Scope, Validation, note_receipt, store_of_token};
+use evenstock_app::{
+    ApiKey, AuditLog, MarketplaceError, MarketplaceStores, Scope, Validation, note_receipt, store_of_token,
+};
 use evenstock_domain::{OrganizationId, ReceiptId, StoreId};
 use evenstock_orders_api::{Orders, openapi, router};
 use evenstock_runtime::SystemClock;
@@ -90,6 +92,20 @@ async fn registered_twice_gives_the_same_pair_and_shows_no_secret() {
     let shown = format!("{:?} {:?} {}", world.orders.store, world.orders, all[0].text);
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(world.register("them").await.refusal(), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn registration_is_written_down_for_its_organization_without_secrets() {
+    let world = world(Vec::new());
+    assert_eq!(world.register("demo").await.status, 200);
+    assert_eq!(world.register("them").await.status, 403);
+    let us = OrganizationId::parse("us").unwrap();
+    let entries = world.orders.store.audit(&us, None, 50).await.unwrap().entries;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.target.as_str())).collect();
+    assert_eq!(told, [("store.registered", "etsy/store-456")]);
+    assert_eq!((entries[0].actor.as_str(), entries[0].about.as_str()), ("demo", "My Store"));
+    let them = OrganizationId::parse("them").unwrap();
+    assert!(world.orders.store.audit(&them, None, 50).await.unwrap().entries.is_empty());
 }
 
 #[tokio::test]

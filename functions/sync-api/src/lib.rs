@@ -21,7 +21,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
-    BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PartitionStore,
+    AuditLog, BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PartitionStore,
     PollStatusStore, Queue, Scope, StoreProbe, SwitchStore, WarehouseStore,
 };
 use evenstock_domain::OrganizationId;
@@ -48,6 +48,7 @@ pub trait OperationsStore:
     + PartitionStore
     + FeedStore
     + WarehouseStore
+    + AuditLog
     + 'static
 {
 }
@@ -64,6 +65,7 @@ impl<S> OperationsStore for S where
         + PartitionStore
         + FeedStore
         + WarehouseStore
+        + AuditLog
         + 'static
 {
 }

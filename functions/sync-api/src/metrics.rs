@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Json, Response};
-use evenstock_app::{Clock, Counts, PartitionRead, Queue};
+use evenstock_app::{AdminAction, Clock, Counts, PartitionRead, Queue};
 use evenstock_domain::Timestamp;
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::http::{ApiError, Caller};
@@ -201,10 +201,13 @@ pub(crate) async fn show<S: OperationsStore, Q: Queue>(
 /// `POST /api/metrics/reset`.
 pub(crate) async fn reset<S: OperationsStore, Q: Queue>(
     State(operations): Shared<S, Q>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<ResetBody>, ApiError> {
     if !operations.settings.resettable {
         return Err(ApiError::forbidden("counters of production are never set back"));
     }
+    let (asks, action) = (caller.asks_once(SystemClock.now()), AdminAction::MetricsReset);
+    asks.write_down(&*operations.store, &caller.organization, action, "counters", String::new()).await?;
     send().await;
     operations.store.reset_counts().await?;
     Ok(Json(ResetBody { success: true, message: "counters are set back" }))

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Json;
-use evenstock_app::{Clock, Queue, SyncSwitch, head_of_feed};
+use evenstock_app::{AdminAction, Clock, Queue, SyncSwitch, head_of_feed};
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::http::{ApiError, Caller, Fields};
 use serde::Serialize;
@@ -16,6 +16,9 @@ use crate::{Operations, OperationsStore, Shared};
 
 /// The interval of a start that names none, in milliseconds.
 const INTERVAL_DEFAULT_MS: i64 = 15_000;
+
+/// What is switched, in the audit log.
+const PERIODIC_SYNC: &str = "periodic-sync";
 
 /// Shorter intervals are refused, longer ones too: a year.
 const INTERVAL_MS: core::ops::RangeInclusive<i64> = 1_000..=31_536_000_000;
@@ -99,6 +102,9 @@ pub(crate) async fn start<S: OperationsStore, Q: Queue>(
     let asked_ms = read(&body.map_err(|_| ApiError::too_large())?)?;
     let rounded_ms = operations.settings.rounded_ms(asked_ms);
     let now = SystemClock.now();
+    let about = format!("every {rounded_ms} ms");
+    let (asks, action) = (caller.asks_once(now), AdminAction::SyncSwitchedOn);
+    asks.write_down(&*operations.store, &caller.organization, action, PERIODIC_SYNC, about).await?;
     let switch = operations.store.set_switch(&caller.organization, true, Some(rounded_ms), now).await?;
     let message = if rounded_ms == asked_ms {
         "periodic sync is on".to_owned()
@@ -121,7 +127,10 @@ pub(crate) async fn stop<S: OperationsStore, Q: Queue>(
     State(operations): Shared<S, Q>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<SwitchedBody>, ApiError> {
-    let switch = operations.store.set_switch(&caller.organization, false, None, SystemClock.now()).await?;
+    let now = SystemClock.now();
+    let (asks, action) = (caller.asks_once(now), AdminAction::SyncSwitchedOff);
+    asks.write_down(&*operations.store, &caller.organization, action, PERIODIC_SYNC, String::new()).await?;
+    let switch = operations.store.set_switch(&caller.organization, false, None, now).await?;
     let interval_ms = interval(&operations, &switch);
     let data = Switched { is_running: switch.on, interval_ms, requested_interval_ms: interval_ms };
     Ok(Json(SwitchedBody { success: true, message: "periodic sync is off".to_owned(), data }))

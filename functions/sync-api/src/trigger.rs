@@ -9,7 +9,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use evenstock_app::{
-    Clock, JobStore, MARKETPLACE_B, Queue, TriggerDeps, TriggerError, Warehouse, trigger_all, trigger_one,
+    AdminAction, Clock, JobStore, MARKETPLACE_B, Queue, TriggerDeps, TriggerError, Warehouse, trigger_all, trigger_one,
 };
 use evenstock_domain::{Job, JobId, JobKind, JobPart, OrganizationId, Timestamp};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, answered, header_key};
@@ -24,6 +24,9 @@ const PATIENCE_MS: i64 = 20_000;
 
 /// Warehouses that one sync reconciles, at most.
 const WAREHOUSES_MAX: u32 = 100;
+
+/// What a sync of everything is about, in the audit log.
+const EVERYTHING: &str = "everything";
 
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -68,6 +71,9 @@ pub(crate) async fn poll<S: OperationsStore, Q: Queue>(
     if operations.polled.as_ref() != Some(&organization) {
         return Err(ApiError::not_configured("no marketplace is configured that can be polled"));
     }
+    let asks = caller.asks(&request);
+    let about = String::new();
+    asks.write_down(&*operations.store, &organization, AdminAction::SyncTriggered, MARKETPLACE_B, about).await?;
     let id = job_id(&request, "")?;
     let job = Job::queued(organization, id, JobKind::Poll, MARKETPLACE_B, SystemClock.now());
     let job = trigger_one(deps(&operations), &job).await.map_err(failed)?.job;
@@ -87,7 +93,7 @@ pub(crate) async fn all<S: OperationsStore, Q: Queue>(
     if let Some(job) = request.answer::<QueuedJobBody>()? {
         return Ok(answered(StatusCode::ACCEPTED, job, true));
     }
-    let job = started(&operations, &caller.organization, &request).await?;
+    let job = started(&operations, &caller, &request).await?;
     let job = QueuedJobBody { job_id: job.id.to_string(), status: job.status.as_str().to_owned() };
     let job = request.keep(&*operations.store, &SystemClock, job).await?;
     Ok(answered(StatusCode::ACCEPTED, job, false))
@@ -105,7 +111,7 @@ pub(crate) async fn and_wait<S: OperationsStore, Q: Queue>(
     let (job, replayed) = match request.answer::<JobIdBody>()? {
         Some(job) => (job, true),
         None => {
-            let job = started(&operations, &caller.organization, &request).await?;
+            let job = started(&operations, &caller, &request).await?;
             let job = JobIdBody { job_id: job.id.to_string() };
             (request.keep(&*operations.store, &SystemClock, job).await?, false)
         }
@@ -144,9 +150,12 @@ async fn wait<S: JobStore>(
 /// Sets everything going that the organization has.
 async fn started<S: OperationsStore, Q: Queue>(
     operations: &Operations<S, Q>,
-    organization: &OrganizationId,
+    caller: &Caller,
     request: &BoundRequest,
 ) -> Result<Job, ApiError> {
+    let organization = &caller.organization;
+    let (asks, about) = (caller.asks(request), String::new());
+    asks.write_down(&*operations.store, organization, AdminAction::SyncTriggered, EVERYTHING, about).await?;
     let mut parts = Vec::new();
     if operations.polled.as_ref() == Some(organization) {
         let subject = MARKETPLACE_B.to_owned();

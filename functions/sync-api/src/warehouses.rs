@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use evenstock_app::{
-    Clock, Conflict, ConflictChoice, ConflictStore, CountDeps, IdempotencyStore, JobStore, KeyChange, Queue, Resolve,
-    ResolveResult, Scope, Sealer, StockStore, TriggerDeps, TriggerError, Warehouse, WarehouseSettings, WarehouseStore,
-    resolve_conflict, trigger_one,
+    AdminAction, AuditLog, Clock, Conflict, ConflictChoice, ConflictStore, CountDeps, IdempotencyStore, JobStore,
+    KeyChange, Queue, Resolve, ResolveResult, Scope, Sealer, StockStore, TriggerDeps, TriggerError, Warehouse,
+    WarehouseSettings, WarehouseStore, resolve_conflict, trigger_one,
 };
 use evenstock_channels::{ApiSecret, Target};
 use evenstock_domain::{ConflictPolicy, EventIdKey, Guard, Job, JobKind, LocationId, Quantity, Timestamp};
@@ -57,7 +57,7 @@ type Shared<S, Q, L, C> = State<Arc<Warehouses<S, Q, L, C>>>;
 /// The routes of warehouses, without the shell around them.
 pub fn warehouse_routes<S, Q, L, C>(warehouses: Arc<Warehouses<S, Q, L, C>>, access: &AccessControl) -> Router
 where
-    S: StockStore + WarehouseStore + ConflictStore + JobStore + IdempotencyStore + 'static,
+    S: StockStore + WarehouseStore + ConflictStore + JobStore + IdempotencyStore + AuditLog + 'static,
     Q: Queue + 'static,
     L: Sealer + 'static,
     C: Clock + 'static,
@@ -81,7 +81,7 @@ async fn set_up<S, Q, L, C>(
     JsonBody(object): JsonBody,
 ) -> Result<Json<WarehouseBody>, ApiError>
 where
-    S: WarehouseStore,
+    S: WarehouseStore + AuditLog,
     Q: Queue,
     L: Sealer,
     C: Clock,
@@ -104,6 +104,20 @@ where
         .optional("apiKey", |fields, name| fields.text(name, |text| ApiSecret::new(text).map(|_| text.to_owned())));
     let policy = fields.text("conflictPolicy", read_policy);
     let (endpoint, key, policy) = fields.finish((endpoint, key, policy))?;
+    let elsewhere = || ApiError::conflict("the warehouse belongs to another organization", None);
+    let known = warehouses.store.load_warehouse(&id).await?;
+    if known.is_some_and(|known| known.organization != caller.organization) {
+        return Err(elsewhere());
+    }
+    let what_of_key = match (&key, names_key) {
+        (Some(_), _) => "a new key",
+        (None, true) => "no key",
+        (None, false) => "the key as it was",
+    };
+    let about = format!("{endpoint}, {}, {what_of_key}", policy.as_str());
+    let at = warehouses.clock.now();
+    let (asks, action) = (caller.asks_once(at), AdminAction::WarehouseSet);
+    asks.write_down(&*warehouses.store, &caller.organization, action, id.as_str(), about).await?;
     let api_key = match key {
         None if names_key => KeyChange::Remove,
         None => KeyChange::Keep,
@@ -112,11 +126,11 @@ where
             KeyChange::Set(warehouses.sealer.seal(&context, &key).await?)
         }
     };
-    let (organization, at) = (caller.organization, warehouses.clock.now());
+    let organization = caller.organization;
     let settings = WarehouseSettings { id, organization, endpoint, api_key, policy, at };
     match warehouses.store.set_up_warehouse(&settings).await? {
         Some(warehouse) => Ok(Json(WarehouseBody::new(&warehouse))),
-        None => Err(ApiError::conflict("the warehouse belongs to another organization", None)),
+        None => Err(elsewhere()),
     }
 }
 
@@ -176,13 +190,13 @@ async fn reconcile<S, Q, L, C>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError>
 where
-    S: WarehouseStore + JobStore + IdempotencyStore,
+    S: WarehouseStore + JobStore + IdempotencyStore + AuditLog,
     Q: Queue,
     C: Clock,
 {
     let name = read_path("warehouseId", &name, LocationId::parse)?;
     let Warehouses { store, queue, clock, .. } = &*warehouses;
-    let organization = caller.organization;
+    let organization = caller.organization.clone();
     let known = store.load_warehouse(&name).await?.filter(|warehouse| warehouse.organization == organization);
     if known.is_none() {
         return Err(ApiError::not_found("there is no such warehouse"));
@@ -192,6 +206,8 @@ where
     if let Some(body) = operation.answer::<WarehouseJobBody>()? {
         return Ok(answered(StatusCode::ACCEPTED, body, true));
     }
+    let (asks, target) = (caller.asks(&operation), format!("warehouse/{name}"));
+    asks.write_down(&**store, &organization, AdminAction::SyncTriggered, &target, String::new()).await?;
     let id = job_id(&operation, "")?;
     let job = Job::queued(organization, id, JobKind::Warehouse, name.as_str(), operation.time);
     let started = trigger_one(TriggerDeps { store: &**store, queue, clock }, &job).await;
@@ -235,7 +251,7 @@ async fn resolve<S, Q, L, C>(
     JsonBody(object): JsonBody,
 ) -> Result<Response, ApiError>
 where
-    S: StockStore + ConflictStore,
+    S: StockStore + ConflictStore + AuditLog,
     C: Clock,
 {
     let mut fields = Fields::of(&object);
@@ -254,9 +270,15 @@ where
         (_, Some(units)) => ConflictChoice::Quantity(units),
         _ => ConflictChoice::Central,
     };
+    let Warehouses { store, clock, ids, .. } = &*warehouses;
+    let open = store.load_conflict(&caller.organization, &id).await?.is_some_and(|found| found.resolution.is_none());
+    if open {
+        let about = units.map_or_else(|| choice.as_str().to_owned(), |units| format!("quantity {}", units.get()));
+        let asks = caller.asks_once(clock.now());
+        asks.write_down(&**store, &caller.organization, AdminAction::ConflictResolved, &id, about).await?;
+    }
     let asked =
         Resolve { organization: caller.organization, id, choice, by: caller.key.id.clone(), actor: caller.key.actor() };
-    let Warehouses { store, clock, ids, .. } = &*warehouses;
     match resolve_conflict(CountDeps { store: &**store, clock, ids }, &asked).await? {
         ResolveResult::Resolved(conflict) => {
             tracing::info!(conflict.id = conflict.id, key.id = asked.by, "conflict {} is settled", conflict.id);

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::Request;
 use evenstock_app::testing::{FixedClock, MemoryQueue, MemorySealer, MemoryStore};
 use evenstock_app::{
-    ApiKey, Clock, ConflictStore, CountDeps, QueueName, Scope, StockStore, WarehouseCount, WarehouseStore,
+    ApiKey, AuditLog, Clock, ConflictStore, CountDeps, QueueName, Scope, StockStore, WarehouseCount, WarehouseStore,
     WarehouseSyncJob, apply_counts,
 };
 use evenstock_domain::{
@@ -232,4 +232,28 @@ async fn warehouses_are_for_admins(#[case] method: &str, #[case] path: &str) {
     let function = Function::new();
     assert_eq!(function.asked("nobody", method, path, None).await.refusal(), (401, "unauthorized"));
     assert_eq!(function.asked("clerk", method, path, None).await.refusal(), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn what_admins_do_to_warehouses_is_written_down_without_secrets() {
+    let function = Function::new();
+    function.set_up().await;
+    assert_eq!(function.asked("rival", "PUT", "/warehouses/wh-1", Some(settings())).await.status, 409);
+    assert_eq!(function.asked("admin", "POST", "/sync/warehouses/wh-1", None).await.status, 202);
+    assert_eq!(function.asked("admin", "POST", "/sync/warehouses/wh-2", None).await.status, 404);
+    let path = format!("/sync/conflicts/{}/resolve", function.contradict().await);
+    let choice = json!({ "resolution": "quantity", "quantity": 3 });
+    for _ in 0..2 {
+        assert_eq!(function.asked("admin", "POST", &path, Some(choice.clone())).await.status, 200);
+    }
+    let store = &function.desk.store;
+    let mut entries = store.audit(&key().organization, None, 50).await.unwrap().entries;
+    entries.sort_by_key(|entry| entry.action.as_str());
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.about.as_str())).collect();
+    let set = ("warehouse.set", "https://wh.example/api, manual, a new key");
+    assert_eq!(told, [("conflict.resolved", "quantity 3"), ("sync.triggered", ""), set]);
+    assert!(entries.iter().all(|entry| entry.actor == "admin"));
+    assert_eq!(entries[1].target, "warehouse/wh-1");
+    let rivals = OrganizationId::parse("other").unwrap();
+    assert_eq!(store.audit(&rivals, None, 50).await.unwrap().entries, []);
 }

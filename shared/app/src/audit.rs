@@ -1,7 +1,8 @@
 //! The audit log: what administrators did. Entries are only ever added.
 //!
 //! An entry is written before what it tells of is done. A crash in between leaves an entry of something that did not
-//! happen, which the repetition of the request mends; never a deed without an entry.
+//! happen, which the repetition of the request mends; never a deed without an entry. When the entry cannot be written
+//! nothing is done either, and the caller may ask again: somebody who acts unseen is worse than one who has to wait.
 
 use core::future::Future;
 
@@ -16,7 +17,37 @@ pub enum AdminAction {
     KeyCreated,
     /// Withdrew an API key.
     KeyRevoked,
+    /// Replaced the secret that signs callbacks.
+    SecretRotated,
+    /// Registered a marketplace store, or changed it, with its secrets.
+    StoreRegistered,
+    /// Set up a warehouse, or changed it, with its key.
+    WarehouseSet,
+    /// Settled a conflict by hand.
+    ConflictResolved,
+    /// Switched an organization's periodic sync on.
+    SyncSwitchedOn,
+    /// Switched it off.
+    SyncSwitchedOff,
+    /// Asked for a sync: of everything, of the polled marketplace, or of a warehouse.
+    SyncTriggered,
+    /// Set the counters back.
+    MetricsReset,
 }
+
+/// All of them. An entry of another is one that newer code wrote, and is corrupt to this.
+const ALL: [AdminAction; 10] = [
+    AdminAction::KeyCreated,
+    AdminAction::KeyRevoked,
+    AdminAction::SecretRotated,
+    AdminAction::StoreRegistered,
+    AdminAction::WarehouseSet,
+    AdminAction::ConflictResolved,
+    AdminAction::SyncSwitchedOn,
+    AdminAction::SyncSwitchedOff,
+    AdminAction::SyncTriggered,
+    AdminAction::MetricsReset,
+];
 
 impl AdminAction {
     /// Its name on the wire and in the table.
@@ -24,12 +55,20 @@ impl AdminAction {
         match self {
             Self::KeyCreated => "key.created",
             Self::KeyRevoked => "key.revoked",
+            Self::SecretRotated => "secret.rotated",
+            Self::StoreRegistered => "store.registered",
+            Self::WarehouseSet => "warehouse.set",
+            Self::ConflictResolved => "conflict.resolved",
+            Self::SyncSwitchedOn => "sync.switched_on",
+            Self::SyncSwitchedOff => "sync.switched_off",
+            Self::SyncTriggered => "sync.triggered",
+            Self::MetricsReset => "metrics.reset",
         }
     }
 
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::KeyCreated, Self::KeyRevoked].into_iter().find(|action| action.as_str() == text)
+        ALL.into_iter().find(|action| action.as_str() == text)
     }
 }
 
@@ -82,4 +121,17 @@ pub trait AuditLog: Send + Sync {
         after: Option<&AuditPosition>,
         limit: u32,
     ) -> impl Future<Output = Result<AuditPage, StoreError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_actions_read_back_and_none_is_used_twice() {
+        for action in ALL {
+            assert_eq!(AdminAction::parse(action.as_str()), Some(action));
+        }
+        assert_eq!(AdminAction::parse("key.eaten"), None);
+    }
 }

@@ -138,6 +138,21 @@ impl AdminRequest<'_> {
             about,
         }
     }
+
+    /// Writes down what is about to be done. It must not be done when this fails.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the entry is not known to be durable.
+    pub async fn write_down<S: AuditLog>(
+        &self,
+        store: &S,
+        organization: &OrganizationId,
+        action: AdminAction,
+        target: &str,
+        about: String,
+    ) -> Result<(), StoreError> {
+        store.append_audit(&self.entry(organization, action, target, about)).await
+    }
 }
 
 /// Makes a key. May be repeated with the same record.
@@ -153,7 +168,7 @@ pub async fn create_key<S: KeyAdminStore + AuditLog>(
     let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let operator = if key.operator { ", operator" } else { "" };
     let about = format!("{name} ({prefix}…): {}{operator}", scopes.join(", "));
-    store.append_audit(&request.entry(&key.organization, AdminAction::KeyCreated, &key.id, about)).await?;
+    request.write_down(store, &key.organization, AdminAction::KeyCreated, &key.id, about).await?;
     store.insert_key(record).await
 }
 
@@ -187,7 +202,7 @@ pub async fn revoke_key<S: KeyAdminStore + AuditLog>(
     }
     if record.revoked_at.is_none() {
         let about = format!("{} ({}…)", record.name, record.prefix);
-        store.append_audit(&request.entry(organization, AdminAction::KeyRevoked, id, about)).await?;
+        request.write_down(store, organization, AdminAction::KeyRevoked, id, about).await?;
         store.revoke_key(&record.hash, request.at).await?;
     }
     Ok(Revocation::Revoked)

@@ -1,6 +1,7 @@
 //! Health and the description for everybody, and polls on request for admins.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking; that is how it reports")]
 
+mod audit;
 mod jobs;
 mod measures;
 mod switch;

@@ -1,6 +1,7 @@
 //! Test doubles of the ports, and the contract that every store must meet. Only with the feature `testing`.
 
 pub mod admin_contract;
+mod admin_faulty;
 mod admin_memory;
 mod callback_contract;
 mod callback_faulty;
@@ -26,6 +27,7 @@ mod state_contract;
 mod surface_contract;
 pub mod warehouse_contract;
 mod warehouses;
+pub mod worlds;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};

@@ -1,6 +1,7 @@
 //! The shell around every HTTP function: request ids, keys, limits, errors of one shape.
 
 mod access;
+mod audit;
 mod body;
 mod cursor;
 mod describe;
