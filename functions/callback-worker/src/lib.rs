@@ -10,6 +10,7 @@ use evenstock_app::{
     CallbackJob, CallbackSender, CallbackStore, Clock, DeliverDeps, DeliverReport, Queue, Sealer, deliver,
 };
 use evenstock_domain::RetrySchedule;
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
 use tracing::{error, info};
 
@@ -66,7 +67,10 @@ where
     let Callbacks { store, queue, sender, sealer, clock, schedule } = callbacks;
     let deps = DeliverDeps { store, queue, sender, sealer, clock, schedule };
     let report = deliver(deps, jobs, name, clock.now().plus_millis(WORK_MS)).await;
-    let DeliverReport { failed, arrived, missed, parked, kept, idle } = report;
+    let DeliverReport { failed, arrived, missed, given_up, parked, kept, idle } = report;
+    count(Counter::CallbacksSucceeded, u64::from(arrived));
+    count(Counter::CallbacksFailed, u64::from(given_up));
+    count(Counter::CallbacksRetried, u64::from(missed.saturating_sub(given_up)));
     let records = batch.len();
     let back = failed.len().saturating_add(unreadable.len());
     unreadable.into_iter().chain(failed).for_each(|(place, reason)| batch.fail_because(place, reason));

@@ -7,6 +7,7 @@ use evenstock_app::{
     BreakerStore, Clock, MarketplaceStores, OrderDeps, OrderMarketplace, OrderPolicy, Queue, ReceiptStore, Sealer,
     StoreJob, SyncLimits, SyncOutcome, sync_store, with_causes,
 };
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId, new_id};
 use tracing::{error, info};
 
@@ -76,8 +77,10 @@ where
     let limits = SyncLimits { page: PAGE, slice_ms: SLICE_MS, lease_ms: *lease_ms };
     // Boxed: the futures of a page of receipts are nested deeply.
     let call = new_id();
-    let outcome = Box::pin(sync_store(deps, queue, &id, (message_id, &call), limits)).await;
-    let outcome = outcome.map_err(|error| with_causes(&error))?;
+    let synced = Box::pin(sync_store(deps, queue, &id, (message_id, &call), limits)).await;
+    count(Counter::ImportedOrders, u64::from(synced.counters.success));
+    count(Counter::RateLimitedReceipts, u64::from(synced.counters.rate_limited));
+    let outcome = synced.outcome.map_err(|error| with_causes(&error))?;
     let name = match outcome {
         SyncOutcome::Completed => "completed",
         SyncOutcome::Failed(_) => "failed",

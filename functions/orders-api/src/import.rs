@@ -8,8 +8,9 @@ use evenstock_app::{
     BreakerStore, Clock, IdempotencyStore, Imported, MarketplaceStores, OrderMarketplace, ReceiptStore, Sealer,
     cancel_order, import_order, order_row,
 };
-use evenstock_domain::ReceiptId;
+use evenstock_domain::{ReceiptId, ReceiptState};
 use evenstock_runtime::http::{ApiError, BoundRequest, Caller, Fields, JsonBody, answered, header_key};
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::new_id;
 use serde_json::{Map, Value, json};
 
@@ -41,8 +42,14 @@ where
     let of = store_of(store, &caller, &token).await?;
     let canonical = json!(["POST /orders/import", token, receipt.as_str()]);
     let bound = BoundRequest::bind(store, &orders.clock, &caller.organization, key, &canonical).await?;
-    match import_order(orders.deps(), &of, &receipt, &new_id()).await.map_err(failure)? {
+    let call = new_id();
+    match import_order(orders.deps(), &of, &receipt, &call).await.map_err(failure)? {
         Imported::Answered(receipt) => {
+            // Of many who ask at once, and of those who ask again, the one who got the answer counts it.
+            if receipt.was_completed_by(&call) {
+                count(Counter::ImportedOrders, u64::from(receipt.state() == ReceiptState::Success));
+                count(Counter::RateLimitedReceipts, u64::from(receipt.state() == ReceiptState::RateLimited));
+            }
             let replayed = bound.known && receipt.order().is_some();
             Ok(answered(StatusCode::OK, ImportedBody::new(&receipt), replayed))
         }

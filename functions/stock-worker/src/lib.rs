@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use evenstock_app::{Clock, GroupResult, StockChange, StockStore, apply_group, with_causes};
+use evenstock_app::{ChangeBody, Clock, GroupResult, StockChange, StockStore, apply_group, with_causes};
 use evenstock_domain::{EventIdKey, LevelKey, Outcome, StockEvent};
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
@@ -77,6 +77,9 @@ fn group(batch: &mut Batch, ids: &EventIdKey) -> BTreeMap<LevelKey, Group> {
         let read = StockChange::from_json(body).and_then(|change| Ok((change.to_event(ids)?, change)));
         match read {
             Ok(((key, event), change)) => {
+                if matches!(change.change, ChangeBody::ForcedDelta { .. }) {
+                    warn!(event.id = change.event_id, sku.id = %key.sku, "an operator lets {} in, whatever its age", change.event_id);
+                }
                 let group = groups.entry(key).or_default();
                 group.events.push(event);
                 group.places.push(place);

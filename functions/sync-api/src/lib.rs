@@ -12,6 +12,7 @@ mod settings;
 mod switch;
 mod trigger;
 mod warehouse_openapi;
+mod warehouse_wire;
 mod warehouses;
 
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
-    AuditLog, BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PollStatusStore,
-    Queue, Scope, StoreProbe, SwitchStore, WarehouseStore,
+    AuditLog, BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PartitionStore,
+    PollStatusStore, Queue, Scope, StoreProbe, SwitchStore, WarehouseStore,
 };
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
@@ -44,6 +45,7 @@ pub trait OperationsStore:
     + CounterStore
     + BreakerStore
     + PollStatusStore
+    + PartitionStore
     + FeedStore
     + WarehouseStore
     + AuditLog
@@ -60,6 +62,7 @@ impl<S> OperationsStore for S where
         + CounterStore
         + BreakerStore
         + PollStatusStore
+        + PartitionStore
         + FeedStore
         + WarehouseStore
         + AuditLog

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Json, Response};
-use evenstock_app::{AdminAction, Clock, Counts, Queue};
+use evenstock_app::{AdminAction, Clock, Counts, PartitionRead, Queue};
 use evenstock_domain::Timestamp;
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::http::{ApiError, Caller};
@@ -47,17 +47,87 @@ pub(crate) struct Metrics {
     pub(crate) reserve_stock: u64,
     pub(crate) get_inventory: u64,
     pub(crate) sync_operations: u64,
+    /// Stock events that were applied.
+    pub(crate) inventory_updates: u64,
+    /// Messages and records that were given up.
+    pub(crate) dlq_events: u64,
+    pub(crate) orders: OrderCountsBody,
+    pub(crate) callbacks: CallbackCountsBody,
+    pub(crate) warehouses: WarehouseCountsBody,
     pub(crate) circuit_breakers: BTreeMap<String, BreakerBody>,
     pub(crate) bulkheads: BTreeMap<String, BulkheadBody>,
     pub(crate) queues: BTreeMap<String, QueueBody>,
     pub(crate) feed: FeedBody,
     pub(crate) polls: BTreeMap<String, PollBody>,
+    /// Partitions of Kafka's topics, by topic and number (`warehouse.public.stock-0`). Empty where changes come by the queue.
+    pub(crate) kafka: BTreeMap<String, PartitionBody>,
     timestamp: String,
     /// Seconds since this process started.
     pub(crate) uptime: i64,
     /// All counters by function and name.
     #[serde(skip)]
     pub(crate) counts: BTreeMap<String, Counts>,
+}
+
+/// What became of receipts.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OrderCountsBody {
+    /// Orders that a marketplace confirmed.
+    pub(crate) imported: u64,
+    /// Answers of marketplaces that want to be asked later.
+    pub(crate) rate_limited: u64,
+}
+
+/// What became of callbacks.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CallbackCountsBody {
+    /// Calls that arrived.
+    pub(crate) succeeded: u64,
+    /// Deliveries that were given up.
+    pub(crate) failed: u64,
+    /// Calls that failed and are made again.
+    pub(crate) retried: u64,
+}
+
+/// What became of the changes of warehouses, and of their reconciliations.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WarehouseCountsBody {
+    /// Changes that were applied.
+    pub(crate) applied: u64,
+    /// Changes that were known, or older than what is known.
+    pub(crate) stale: u64,
+    /// Changes that contradict what we know.
+    pub(crate) conflicts: u64,
+    /// Warehouses that were compared with our stock to the end.
+    pub(crate) reconciliations: u64,
+    /// Comparisons that ended without it.
+    pub(crate) reconciliations_failed: u64,
+    /// Levels that a comparison set right.
+    pub(crate) drift_repaired: u64,
+}
+
+/// How far a partition has been read.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PartitionBody {
+    #[serde(skip)]
+    pub(crate) topic: String,
+    #[serde(skip)]
+    pub(crate) partition: i64,
+    /// The newest record that was read, or the first one that cannot be settled.
+    pub(crate) offset: i64,
+    /// Whether that record is settled. If not, its batch comes again and again until it is.
+    pub(crate) settled: bool,
+    /// How long that record had waited when it was settled, or has waited until now, in milliseconds; `null` when the
+    /// broker does not say when it was written.
+    pub(crate) lag_ms: Option<i64>,
+    /// When the last batch ended.
+    seen_at: String,
+    /// How long nothing has come since then, in milliseconds.
+    pub(crate) silent_ms: i64,
 }
 
 /// A circuit breaker.
@@ -176,11 +246,28 @@ async fn read<S: OperationsStore, Q: Queue>(
         reserve_stock: sum("reserveStock"),
         get_inventory: sum("getInventory"),
         sync_operations: sum("syncOperations"),
+        inventory_updates: sum("inventoryUpdates"),
+        dlq_events: sum("dlqEvents"),
+        orders: OrderCountsBody { imported: sum("importedOrders"), rate_limited: sum("rateLimitedReceipts") },
+        callbacks: CallbackCountsBody {
+            succeeded: sum("callbacksSucceeded"),
+            failed: sum("callbacksFailed"),
+            retried: sum("callbacksRetried"),
+        },
+        warehouses: WarehouseCountsBody {
+            applied: sum("warehouseChangesApplied"),
+            stale: sum("warehouseChangesStale"),
+            conflicts: sum("warehouseConflicts"),
+            reconciliations: sum("reconciliations"),
+            reconciliations_failed: sum("reconciliationsFailed"),
+            drift_repaired: sum("driftRepaired"),
+        },
         circuit_breakers,
         bulkheads,
         queues,
         feed: feed(operations, caller, now).await?,
         polls: polls(operations, now).await?,
+        kafka: partitions(operations, now).await?,
         timestamp: now.to_string(),
         uptime: operations.settings.uptime_s(now),
         counts,
@@ -195,6 +282,25 @@ async fn feed<S: OperationsStore, Q>(
     let tail = operations.store.feed_tail(&caller.organization, 1).await?;
     let lag = tail.newest().and_then(|page| Some(page.appended_at.millis_since(page.changes.last()?.at).max(0)));
     Ok(FeedBody { head: tail.head(now), lag_ms: lag })
+}
+
+async fn partitions<S: OperationsStore, Q>(
+    operations: &Operations<S, Q>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, PartitionBody>, ApiError> {
+    let body = |read: PartitionRead| {
+        let body = PartitionBody {
+            offset: read.offset,
+            settled: read.settled,
+            lag_ms: read.lag_ms(now),
+            seen_at: read.seen_at.to_string(),
+            silent_ms: now.millis_since(read.seen_at).max(0),
+            topic: read.topic,
+            partition: read.partition,
+        };
+        (format!("{}-{}", body.topic, body.partition), body)
+    };
+    Ok(operations.store.partitions().await?.into_iter().map(body).collect())
 }
 
 async fn polls<S: OperationsStore, Q>(

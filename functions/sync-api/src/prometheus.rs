@@ -5,13 +5,13 @@ use core::fmt::{self, Write};
 use evenstock_app::Counts;
 use evenstock_runtime::metrics::{LATENCY_BOUNDS_MS, latency_name};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PartitionBody};
 
 /// What the text is.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counters: our name, their name, what they count.
-const COUNTERS: [(&str, &str, &str); 12] = [
+const COUNTERS: [(&str, &str, &str); 23] = [
     ("requests", "http_requests_total", "Requests answered."),
     ("errors", "http_errors_total", "Requests answered with a status of 500 or more."),
     ("conflicts", "conflicts_total", "Requests refused with 409."),
@@ -23,7 +23,18 @@ const COUNTERS: [(&str, &str, &str); 12] = [
     ("getInventory", "get_inventory_total", "Requests that read stock."),
     ("syncOperations", "sync_operations_total", "Requests to synchronize, or about it."),
     ("inventoryUpdates", "inventory_updates_total", "Stock events that were applied."),
-    ("dlqEvents", "dlq_events_total", "Messages that failed for the last time."),
+    ("dlqEvents", "dlq_events_total", "Messages that failed for the last time, and records given up at once."),
+    ("importedOrders", "imported_orders_total", "Orders that a marketplace confirmed."),
+    ("rateLimitedReceipts", "rate_limited_receipts_total", "Answers of marketplaces that want to be asked later."),
+    ("callbacksSucceeded", "callbacks_succeeded_total", "Calls of endpoints that arrived."),
+    ("callbacksFailed", "callbacks_failed_total", "Deliveries that were given up."),
+    ("callbacksRetried", "callbacks_retried_total", "Calls that failed and are made again."),
+    ("warehouseChangesApplied", "warehouse_changes_applied_total", "Changes of warehouses that were applied."),
+    ("warehouseChangesStale", "warehouse_changes_stale_total", "Changes of warehouses that were known or too old."),
+    ("warehouseConflicts", "warehouse_conflicts_total", "Changes of warehouses that contradict what we know."),
+    ("reconciliations", "reconciliations_total", "Warehouses that were compared with our stock to the end."),
+    ("reconciliationsFailed", "reconciliations_failed_total", "Comparisons that ended without it."),
+    ("driftRepaired", "drift_repaired_total", "Levels that a comparison set right."),
 ];
 
 /// Writes everything down.
@@ -67,6 +78,7 @@ fn write_all(text: &mut String, metrics: &Metrics) -> fmt::Result {
     for (source, poll) in &metrics.polls {
         writeln!(text, "poll_lag_ms{{source=\"{}\"}} {}", escaped(source), poll.lag_ms)?;
     }
+    partitions(text, metrics)?;
     family(text, "feed_head", "gauge", "The newest number of the organization's change feed.")?;
     writeln!(text, "feed_head {}", metrics.feed.head)?;
     if let Some(lag) = metrics.feed.lag_ms {
@@ -75,6 +87,30 @@ fn write_all(text: &mut String, metrics: &Metrics) -> fmt::Result {
     }
     family(text, "uptime_seconds", "gauge", "Seconds since the answering process started.")?;
     writeln!(text, "uptime_seconds {}", metrics.uptime)
+}
+
+fn partitions(text: &mut String, metrics: &Metrics) -> fmt::Result {
+    let labels = |of: &PartitionBody| format!("{{topic=\"{}\",partition=\"{}\"}}", escaped(&of.topic), of.partition);
+    if metrics.kafka.is_empty() {
+        return Ok(());
+    }
+    family(text, "kafka_offset", "gauge", "The newest record that was read, or the first that cannot be settled.")?;
+    for of in metrics.kafka.values() {
+        writeln!(text, "kafka_offset{} {}", labels(of), of.offset)?;
+    }
+    family(text, "kafka_stuck", "gauge", "1 while that record cannot be settled.")?;
+    for of in metrics.kafka.values() {
+        writeln!(text, "kafka_stuck{} {}", labels(of), u8::from(!of.settled))?;
+    }
+    family(text, "kafka_lag_ms", "gauge", "How long that record waited, in milliseconds.")?;
+    for (of, lag_ms) in metrics.kafka.values().filter_map(|of| Some((of, of.lag_ms?))) {
+        writeln!(text, "kafka_lag_ms{} {lag_ms}", labels(of))?;
+    }
+    family(text, "kafka_silent_ms", "gauge", "How long nothing has come from a partition, in milliseconds.")?;
+    for of in metrics.kafka.values() {
+        writeln!(text, "kafka_silent_ms{} {}", labels(of), of.silent_ms)?;
+    }
+    Ok(())
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {

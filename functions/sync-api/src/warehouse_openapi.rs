@@ -2,58 +2,13 @@
 
 use evenstock_app::Scope;
 use evenstock_runtime::http::Endpoint;
-use utoipa::ToSchema;
 
-use crate::warehouses::WarehouseJobBody;
+use crate::warehouse_wire::{
+    ConflictBody, ConflictListBody, ConflictResolutionBody, WarehouseBody, WarehouseJobBody, WarehouseListBody,
+    WarehouseSettingsBody,
+};
 
 const CURSOR: &str = "Where to go on: the `nextCursor` of the page before.";
-
-/// A warehouse: `warehouseId`, `endpoint`, `hasApiKey`, `conflictPolicy`, `createdAt`, `updatedAt`.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
-struct WarehouseBody(serde_json::Value);
-
-/// How a warehouse is to be set up: `endpoint`, `apiKey` (absent: as it is, `null`: none), `conflictPolicy`
-/// (`warehouse_wins`, `central_wins` or `manual`).
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
-struct WarehouseSettingsBody(serde_json::Value);
-
-/// What a warehouse and we said of a level (`warehouse`, `central`: `quantity`, `version`, `time`), the `policy`, and how it
-/// was `resolved`.
-/// With a central system that we push to, `warehouse` is our side and `central` is that system's.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
-struct ConflictBody(serde_json::Value);
-
-/// Whose number counts: `resolution` is `warehouse`, `central` or, with a `quantity`, `quantity`.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
-struct ConflictResolutionBody(serde_json::Value);
-
-/// Warehouses in the order in which they were claimed.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
-struct WarehouseListBody {
-    items: Vec<WarehouseBody>,
-    /// Where the next page begins; empty at the end.
-    next_cursor: String,
-}
-
-/// Conflicts, oldest change first.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "this type describes; nothing is ever read into it")]
-struct ConflictListBody {
-    items: Vec<ConflictBody>,
-    /// Where the next page begins; empty at the end.
-    next_cursor: String,
-}
 
 /// Describes the endpoints.
 pub(crate) fn warehouse_endpoints() -> Vec<Endpoint> {

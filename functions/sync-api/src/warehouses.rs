@@ -19,11 +19,11 @@ use evenstock_runtime::http::{
     AccessControl, ApiError, BoundRequest, Caller, CursorKey, Fields, JsonBody, answered, header_key, read_path,
     require,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
 use crate::trigger::job_id;
+use crate::warehouse_wire::{WarehouseBody, WarehouseJobBody, WarehouseListBody};
 
 /// The largest body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -73,24 +73,13 @@ where
     require(routes, access, Scope::Admin)
 }
 
-fn body_of(warehouse: &Warehouse) -> Value {
-    json!({
-        "warehouseId": warehouse.id.as_str(),
-        "endpoint": warehouse.endpoint,
-        "hasApiKey": warehouse.api_key.is_some(),
-        "conflictPolicy": warehouse.policy.as_str(),
-        "createdAt": warehouse.claimed_at.to_string(),
-        "updatedAt": warehouse.updated_at.to_string(),
-    })
-}
-
 /// `PUT /warehouses/{warehouseId}`. A key that is not named stays; `null` removes it.
 async fn set_up<S, Q, L, C>(
     State(warehouses): Shared<S, Q, L, C>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     JsonBody(object): JsonBody,
-) -> Result<Json<Value>, ApiError>
+) -> Result<Json<WarehouseBody>, ApiError>
 where
     S: WarehouseStore + AuditLog,
     Q: Queue,
@@ -140,7 +129,7 @@ where
     let organization = caller.organization;
     let settings = WarehouseSettings { id, organization, endpoint, api_key, policy, at };
     match warehouses.store.set_up_warehouse(&settings).await? {
-        Some(warehouse) => Ok(Json(body_of(&warehouse))),
+        Some(warehouse) => Ok(Json(WarehouseBody::new(&warehouse))),
         None => Err(elsewhere()),
     }
 }
@@ -175,7 +164,7 @@ async fn list<S, Q, L, C>(
     State(warehouses): Shared<S, Q, L, C>,
     Extension(caller): Extension<Caller>,
     query: Asked,
-) -> Result<Json<Value>, ApiError>
+) -> Result<Json<WarehouseListBody>, ApiError>
 where
     S: WarehouseStore,
 {
@@ -189,16 +178,8 @@ where
         let position = (last.claimed_at.as_millis(), last.id.as_str());
         warehouses.cursors.seal_position(&caller.organization, "warehouses", &position)
     });
-    let items: Vec<_> = page.warehouses.iter().map(body_of).collect();
-    Ok(Json(json!({ "items": items, "nextCursor": next.unwrap_or_default() })))
-}
-
-/// The job that was started, or runs already.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct WarehouseJobBody {
-    job_id: String,
-    status: String,
+    let items = page.warehouses.iter().map(WarehouseBody::new).collect();
+    Ok(Json(WarehouseListBody { items, next_cursor: next.unwrap_or_default() }))
 }
 
 /// `POST /sync/warehouses/{warehouseId}`.

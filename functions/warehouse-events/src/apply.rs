@@ -8,6 +8,7 @@ use evenstock_app::{
 };
 use evenstock_channels::{Envelope, adapt_warehouse_change};
 use evenstock_domain::{ConflictPolicy, LevelKey, LocationId};
+use evenstock_runtime::metrics::{Counter, count};
 use futures::StreamExt;
 use tracing::warn;
 
@@ -156,10 +157,26 @@ where
         }
         None => Fate::Done,
     };
+    tally(&outcomes);
     let fates = outcomes.into_iter().map(|outcome| match outcome {
         CountOutcome::Applied | CountOutcome::Unchanged => Fate::Done,
         CountOutcome::Conflict => Fate::Conflict,
         CountOutcome::Rejected(reason) => Fate::Dead(reason.to_string()),
     });
     places.into_iter().zip(fates.chain(core::iter::repeat(unsettled))).collect()
+}
+
+fn tally(outcomes: &[CountOutcome]) {
+    for outcome in outcomes {
+        match outcome {
+            CountOutcome::Applied => {
+                count(Counter::WarehouseChangesApplied, 1);
+                count(Counter::InventoryUpdates, 1);
+            }
+            CountOutcome::Unchanged => count(Counter::WarehouseChangesStale, 1),
+            CountOutcome::Conflict => count(Counter::WarehouseConflicts, 1),
+            // It is counted as a dead letter, once that is sent.
+            CountOutcome::Rejected(_) => {}
+        }
+    }
 }

@@ -7,11 +7,15 @@
 
 mod apply;
 mod dead_letter;
+mod progress;
 mod record;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use evenstock_app::{Clock, ConflictStore, Queue, QueueError, QueueName, StockStore, WarehouseStore, with_causes};
+use evenstock_app::{
+    Clock, ConflictStore, PartitionStore, Queue, QueueError, QueueName, StockStore, WarehouseStore, with_causes,
+};
 use evenstock_domain::EventIdKey;
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
 use serde_json::{Value, json};
 use tracing::{error, info};
@@ -22,7 +26,7 @@ use record::{Origin, Record};
 /// What the function needs.
 #[derive(Debug)]
 pub struct WarehouseEvents<S, Q, C> {
-    /// Warehouses, levels and conflicts.
+    /// Warehouses, levels, conflicts, and how far Kafka's partitions have been read.
     pub store: S,
     /// The dead letters.
     pub queue: Q,
@@ -57,7 +61,7 @@ pub enum HandleError {
 /// [`HandleError`]. The batch may be given again: what was settled changes nothing then.
 pub async fn handle<S, Q, C>(function: &WarehouseEvents<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
-    S: StockStore + WarehouseStore + ConflictStore,
+    S: StockStore + WarehouseStore + ConflictStore + PartitionStore,
     Q: Queue,
     C: Clock,
 {
@@ -69,6 +73,7 @@ where
     let records = record::from_kafka(&event).map_err(HandleError::UnknownEvent)?;
     // Boxed: the type of so many nested futures is more than the compiler wants to look through.
     let settled = Box::pin(settle(function, &records)).await;
+    progress::note(&function.store, function.clock.now(), &records, &settled).await;
     match settled.iter().filter(|settled| settled.is_err()).count() {
         0 => Ok(json!({})),
         failed => Err(HandleError::Unsettled { failed, records: records.len() }),
@@ -146,5 +151,11 @@ async fn bury<S, Q: Queue, C: Clock>(
         );
         letters.push(dead_letter::write(record, reason, now)?);
     }
-    if letters.is_empty() { Ok(()) } else { function.queue.send(QueueName::WarehouseEventsDlq, letters).await }
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let given_up = letters.len();
+    function.queue.send(QueueName::WarehouseEventsDlq, letters).await?;
+    count(Counter::DlqEvents, u64::try_from(given_up).unwrap_or_default());
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! The function's entry point in Lambda: wiring only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use evenstock_app::QueueName;
+use evenstock_runtime::metrics::{send_if_due, send_to};
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_warehouse_events::{WarehouseEvents, handle};
@@ -16,10 +18,15 @@ async fn main() -> Result<(), Error> {
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    send_to(Arc::new(store.clone()), "warehouse-events", true);
     let dead_letters = environment.required("WAREHOUSE_EVENTS_DLQ_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::WarehouseEventsDlq, QueueUrls { queue: dead_letters, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);
     let function = &WarehouseEvents { store, queue, clock: SystemClock, ids: environment.event_id_key()? };
-    let handler = async |event: LambdaEvent<Value>| handle(function, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<Value>| {
+        let answer = handle(function, event.payload).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -24,6 +24,8 @@ pub(crate) struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) origin: Origin,
+    /// When it was written, by the broker or its producer.
+    pub(crate) written_at: Option<Timestamp>,
     /// The change; empty for a tombstone.
     pub(crate) value: Vec<u8>,
     /// Times that it was a dead letter before.
@@ -36,7 +38,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) const fn new(origin: Origin, value: Vec<u8>) -> Self {
-        Self { origin, value, deaths: 0, first_at: None, broken: None }
+        Self { origin, written_at: None, value, deaths: 0, first_at: None, broken: None }
     }
 
     /// A message of the queue: a change, or a dead letter that somebody sent back.
@@ -69,7 +71,8 @@ fn from_kafka_record(record: &Value) -> Record {
         partition: number("partition"),
         offset: number("offset"),
     };
-    match record.get("value") {
+    let written_at = number("timestamp").and_then(|millis| Timestamp::from_millis(millis).ok());
+    let read = match record.get("value") {
         None | Some(Value::Null) => Record::new(origin, Vec::new()),
         Some(Value::String(text)) => match STANDARD.decode(text) {
             Ok(value) => Record::new(origin, value),
@@ -79,5 +82,6 @@ fn from_kafka_record(record: &Value) -> Record {
             broken: Some("value: must be a base64 string"),
             ..Record::new(origin, other.to_string().into_bytes())
         },
-    }
+    };
+    Record { written_at, ..read }
 }

@@ -11,6 +11,7 @@ use evenstock_app::{
     with_causes,
 };
 use evenstock_domain::{BreakerConfig, EventIdKey, JobId, JobReport, LocationId, OrganizationId};
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
 use tracing::{error, info, warn};
 
@@ -108,12 +109,15 @@ where
         SliceEnd::Completed(report) => {
             let job = finish_job(store, clock, &organization, &id, &report, None).await?;
             let drift = job.map_or(0, |job| job.report.drift_count);
+            count(Counter::Reconciliations, 1);
+            count(Counter::DriftRepaired, drift);
             info!(job.id = %id, location.id = %name, drift, "warehouse {name} is reconciled");
             return Ok(());
         }
         SliceEnd::Failed(reason) => {
             warn!(job.id = %id, location.id = %name, reason, "reconciliation of {name} failed: {reason}");
             finish_job(store, clock, &organization, &id, &JobReport::default(), Some(&reason)).await?;
+            count(Counter::ReconciliationsFailed, 1);
             return Ok(());
         }
         SliceEnd::Superseded => return Ok(()),

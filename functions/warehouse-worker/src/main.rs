@@ -2,11 +2,13 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::QueueName;
 use evenstock_channels::{HttpWarehouses, SystemLookup};
 use evenstock_domain::{BreakerConfig, Guard};
+use evenstock_runtime::metrics::{send_if_due, send_to};
 use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_warehouse_worker::{Worker, handle};
@@ -19,6 +21,7 @@ async fn main() -> Result<(), Error> {
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
+    send_to(Arc::new(store.clone()), "warehouse-worker", true);
     let url = environment.required("WAREHOUSE_SYNC_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::WarehouseSync, QueueUrls { queue: url, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&aws), urls);
@@ -30,6 +33,10 @@ async fn main() -> Result<(), Error> {
         probe_ms: 120_000,
     };
     let worker = &Worker { store, queue, feed, clock: SystemClock, ids: environment.event_id_key()?, breaker };
-    let handler = async |event: LambdaEvent<SqsEvent>| handle(worker, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<SqsEvent>| {
+        let answer = handle(worker, event.payload).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -23,6 +23,7 @@ mod message;
 mod operation;
 mod order_marketplace;
 mod orders;
+mod partitions;
 mod policy;
 mod poll;
 mod poll_status;
@@ -86,12 +87,13 @@ pub use order_marketplace::{
 pub use orders::{
     Consequences, DueReceipt, DueReceipts, DueStore, DueStores, EnqueueReport, Imported, MarketplaceStore,
     MarketplaceStores, OrderDeps, OrderError, OrderPolicy, OversoldSale, ReceiptPage, ReceiptStore, ReceiptWrite,
-    RegisterStore, Registered, ReplacedSecret, StockSignal, StoreClaim, StoreJob, StoreSettings, StoreWrite,
-    StoredReceipt, StoredStore, SyncLimits, SyncOutcome, SyncReport, cancel_order, enqueue_due_stores,
+    RegisterStore, Registered, ReplacedSecret, StockSignal, StoreClaim, StoreJob, StoreSettings, StoreSynced,
+    StoreWrite, StoredReceipt, StoredStore, SyncLimits, SyncOutcome, SyncReport, cancel_order, enqueue_due_stores,
     enqueue_due_stores_of, import_order, mark_short_orders, note_receipt, order_row, oversold_sales,
     receipt_consequences, register_store, registered_before, store_announcements, store_of_token, sync_report,
     sync_store, sync_token_hash,
 };
+pub use partitions::{PartitionRead, PartitionStore};
 pub use policy::{PolicyChange, set_policy};
 pub use poll::{MARKETPLACE_B, PollError, PollOutcome, PollPlan, PollReport, PollTrigger, Poller, poll};
 pub use poll_status::{PollStatus, PollStatusStore};

@@ -58,6 +58,12 @@ pub enum ChangeBody {
         /// The change.
         delta: i64,
     },
+    /// The same, let in by an operator although it is older than is taken otherwise. Nothing that takes deliveries writes
+    /// it: whoever may put messages on the queue may decide so.
+    ForcedDelta {
+        /// The change.
+        delta: i64,
+    },
 }
 
 /// A message that is not a stock event.
@@ -91,6 +97,16 @@ impl StockChange {
     /// None that this type can cause; `serde_json` has no infallible form.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
+    }
+
+    /// The same change as somebody lets it in who looked at it, whatever its age. `None` for what age never keeps out.
+    pub fn forced(self) -> Option<Self> {
+        match self.change {
+            ChangeBody::Delta { delta } | ChangeBody::ForcedDelta { delta } => {
+                Some(Self { change: ChangeBody::ForcedDelta { delta }, ..self })
+            }
+            _ => None,
+        }
     }
 
     /// The event and the level that it belongs to.
@@ -129,6 +145,7 @@ impl ChangeBody {
             }
             Self::Merged { quantity: units, sequence } => EventBody::Merged { quantity: quantity(units)?, sequence },
             Self::Delta { delta } => EventBody::Delta(field("change.delta", Delta::new(delta))?),
+            Self::ForcedDelta { delta } => EventBody::ForcedDelta(field("change.delta", Delta::new(delta))?),
         })
     }
 }

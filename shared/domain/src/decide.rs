@@ -86,7 +86,7 @@ fn decide_one(level: &mut StockLevel, event: &StockEvent, past: &Past, now: Time
         return Some(repeated(known, event));
     }
     let contained = level.observed.as_ref().is_some_and(|observed| event.time <= observed.time);
-    if contained && matches!(event.body, EventBody::Delta(_)) {
+    if contained && matches!(event.body, EventBody::Delta(_) | EventBody::ForcedDelta(_)) {
         return Some(Outcome::Absorbed);
     }
     if let Some(outcome) = superseded(level, event) {
@@ -110,7 +110,9 @@ fn decide_one(level: &mut StockLevel, event: &StockEvent, past: &Past, now: Time
             }
             request(level, event, available, reserved, now)
         }
-        EventBody::Delta(delta) => append(level, event, EntryKind::Delta, delta.get(), 0, now),
+        EventBody::Delta(delta) | EventBody::ForcedDelta(delta) => {
+            append(level, event, EntryKind::Delta, delta.get(), 0, now)
+        }
         EventBody::Settlement { available, reserved } => {
             append(level, event, EntryKind::Settlement, available, reserved, now)
         }
@@ -159,6 +161,7 @@ fn superseded(level: &StockLevel, event: &StockEvent) -> Option<Outcome> {
         }
         EventBody::Request { .. }
         | EventBody::Delta(_)
+        | EventBody::ForcedDelta(_)
         | EventBody::Settlement { .. }
         | EventBody::Undo { .. }
         | EventBody::Contested { .. } => return None,
@@ -192,7 +195,11 @@ fn out_of_time(event: &StockEvent, now: Timestamp) -> Option<Rejection> {
         EventBody::Delta(_) if lead < -DELTA_AGE_MAX_MS => Some(Rejection::TooOld),
         // Our own word on a level comes after every count there is, also after one whose source's clock leads ours.
         EventBody::Count { .. } if event.source == Source::api() => None,
-        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Contested { .. } | EventBody::Merged { .. }
+        EventBody::Delta(_)
+        | EventBody::ForcedDelta(_)
+        | EventBody::Count { .. }
+        | EventBody::Contested { .. }
+        | EventBody::Merged { .. }
             if lead > SOURCE_LEAD_MAX_MS =>
         {
             Some(Rejection::AheadOfClock)

@@ -64,6 +64,8 @@ pub enum EventBody {
     },
     /// A fact: units that left or came, whether we like it or not.
     Delta(Delta),
+    /// The same as [`EventBody::Delta`], by the decision of somebody who looked at it: it is not refused for its age.
+    ForcedDelta(Delta),
     /// A fact: the end of a reservation (released, fulfilled). Never refused and never absorbed by a count, because a
     /// count knows nothing of reservations.
     Settlement {
@@ -117,7 +119,8 @@ impl EventBody {
     pub fn fingerprint(&self) -> [u8; 4] {
         let (tag, first, second) = match *self {
             Self::Request { available, reserved, .. } => (1_u8, available, reserved),
-            Self::Delta(delta) => (2, delta.get(), 0),
+            // The same content, however it was let in.
+            Self::Delta(delta) | Self::ForcedDelta(delta) => (2, delta.get(), 0),
             Self::Settlement { available, reserved } => (3, available, reserved),
             // The same content as that of a held reservation's release, which gives back as much.
             Self::Undo { units, .. } => (3, units, units.saturating_neg()),

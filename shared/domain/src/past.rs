@@ -105,9 +105,11 @@ impl PageSearch {
 fn search_start(event: &StockEvent) -> Timestamp {
     let margin = match event.body {
         EventBody::Request { .. } | EventBody::Settlement { .. } | EventBody::Undo { .. } => OWN_CLOCK_MARGIN_MS,
-        EventBody::Delta(_) | EventBody::Count { .. } | EventBody::Contested { .. } | EventBody::Merged { .. } => {
-            SEARCH_MARGIN_MS
-        }
+        EventBody::Delta(_)
+        | EventBody::ForcedDelta(_)
+        | EventBody::Count { .. }
+        | EventBody::Contested { .. }
+        | EventBody::Merged { .. } => SEARCH_MARGIN_MS,
     };
     event.looks_back_to().plus_millis(-margin)
 }
@@ -116,7 +118,9 @@ fn search_start(event: &StockEvent) -> Timestamp {
 fn needs_past(level: &StockLevel, event: &StockEvent) -> bool {
     event.looks_back_to() <= level.spilled_through
         && match event.body {
-            EventBody::Delta(_) => level.observed.as_ref().is_none_or(|observed| event.time > observed.time),
+            EventBody::Delta(_) | EventBody::ForcedDelta(_) => {
+                level.observed.as_ref().is_none_or(|observed| event.time > observed.time)
+            }
             EventBody::Count { .. } => level.observed.as_ref().is_none_or(|observed| event.time >= observed.time),
             EventBody::Contested { .. } => level.counted.as_ref().is_none_or(|counted| event.time >= counted.time),
             EventBody::Merged { .. } => !level.shadows.contains_key(&event.source),

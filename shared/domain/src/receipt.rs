@@ -335,10 +335,15 @@ impl Receipt {
         Claimed::Taken(Box::new(Self { claim: Some(claim), calls, ..self.clone() }))
     }
 
+    /// Whether its answer was taken under this claim.
+    pub fn was_completed_by(&self, token: &str) -> bool {
+        self.completed_by.as_deref() == Some(token)
+    }
+
     /// Takes the marketplace's answer, under the claim that it was asked under.
     pub fn complete(&self, token: &str, result: &CallResult, now: Timestamp, policy: &RetryPolicy) -> Completed {
         if !self.is_claimed_by(token) {
-            let repeated = self.completed_by.as_deref() == Some(token);
+            let repeated = self.was_completed_by(token);
             return if repeated { Completed::Repeated } else { Completed::Lost };
         }
         let mut next = Self { claim: None, completed_by: Some(token.to_owned()), ..self.clone() };

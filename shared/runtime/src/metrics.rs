@@ -59,7 +59,7 @@ counters! {
     SyncOperations = "syncOperations",
     /// Stock events that were applied.
     InventoryUpdates = "inventoryUpdates",
-    /// Messages that failed for the last time.
+    /// Messages that failed for the last time, and records that were given up at once.
     DlqEvents = "dlqEvents",
     /// Changes that the central system was told.
     StockPushes = "stockPushes",
@@ -67,6 +67,28 @@ counters! {
     StockPushFailures = "stockPushFailures",
     /// Levels of which it was found to hold something else.
     StockPushConflicts = "stockPushConflicts",
+    /// Orders that a marketplace confirmed.
+    ImportedOrders = "importedOrders",
+    /// Receipts that a marketplace did not want to be asked about now.
+    RateLimitedReceipts = "rateLimitedReceipts",
+    /// Calls of endpoints that arrived.
+    CallbacksSucceeded = "callbacksSucceeded",
+    /// Deliveries whose last call failed.
+    CallbacksFailed = "callbacksFailed",
+    /// Calls that failed and are made again.
+    CallbacksRetried = "callbacksRetried",
+    /// Changes of warehouses that were applied.
+    WarehouseChangesApplied = "warehouseChangesApplied",
+    /// Changes of warehouses that were known, or older than what is known.
+    WarehouseChangesStale = "warehouseChangesStale",
+    /// Changes of warehouses that contradict what we know.
+    WarehouseConflicts = "warehouseConflicts",
+    /// Warehouses that were compared with our stock to the end.
+    Reconciliations = "reconciliations",
+    /// Comparisons that ended without it.
+    ReconciliationsFailed = "reconciliationsFailed",
+    /// Levels that a comparison found to be wrong, and set right.
+    DriftRepaired = "driftRepaired",
     /// Time that requests took, in milliseconds, summed.
     LatencySumMs = "latencySumMs",
 }
@@ -207,6 +229,33 @@ fn write_embedded(function: &str, counts: &Counts) {
     }
 }
 
+/// Writes a measure of this moment for CloudWatch, in Lambda only: what is not a sum, by a dimension of its own.
+pub fn write_measure(name: &str, unit: &str, value: i64, dimension: (&str, &str)) {
+    let Some(destination) = DESTINATION.get().filter(|destination| destination.embedded) else {
+        return;
+    };
+    let line = embedded_measure(destination.function, (name, unit, value), dimension, SystemClock.now().as_millis());
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+        tracing::warn!(%error, name, "the embedded measure {name} is not written");
+    }
+}
+
+fn embedded_measure(
+    function: &str,
+    (name, unit, value): (&str, &str, i64),
+    (dimension, of): (&str, &str),
+    now_ms: i64,
+) -> Value {
+    let metrics = [json!({ "Name": name, "Unit": unit })];
+    let about = json!({ "Namespace": NAMESPACE, "Dimensions": [["function", dimension]], "Metrics": metrics });
+    json!({
+        "_aws": { "Timestamp": now_ms, "CloudWatchMetrics": [about] },
+        "function": function,
+        dimension: of,
+        name: value,
+    })
+}
+
 fn embedded(function: &str, counts: &Counts, now_ms: i64) -> Value {
     let metrics: Vec<_> = counts.keys().map(|name| json!({ "Name": name, "Unit": "Count" })).collect();
     let about = json!({ "Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics });
@@ -232,6 +281,20 @@ mod tests {
             assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}");
         }
         assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_000_i64);
+    }
+
+    #[test]
+    fn embedded_measure_stands_under_its_dimension() {
+        let line = embedded_measure("warehouse-events", ("kafkaLagMs", "Milliseconds", 40), ("partition", "t-0"), 7);
+        let about = json!({
+            "Namespace": "Evenstock", "Dimensions": [["function", "partition"]],
+            "Metrics": [{ "Name": "kafkaLagMs", "Unit": "Milliseconds" }],
+        });
+        let expected = json!({
+            "_aws": { "Timestamp": 7, "CloudWatchMetrics": [about] },
+            "function": "warehouse-events", "partition": "t-0", "kafkaLagMs": 40,
+        });
+        assert_eq!(line, expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | place of jobs | `organization#Q` | `P#kind#subject` |
 //! | switch of the periodic sync | `organization#Q` | `W` |
 //! | counters | `metrics` | `C#function` |
+//! | partition of a topic | `kafka` | `G#topic#number` |
 //! | store | `T#store` | `T` |
 //! | receipt | `T#store` | `T#receipt` |
 //! | claim of a store's triple | `organization#T#marketplace#external name` | `TC` |
@@ -240,6 +241,14 @@ pub(crate) fn counters(function: &str) -> Key {
 /// The function whose counters have this sort key.
 pub(crate) fn parse_counters(sk: &str) -> Option<String> {
     sk.strip_prefix("C#").map(unescape)
+}
+
+/// The partition of all partitions of Kafka's topics.
+pub(crate) const PARTITIONS: &str = "kafka";
+
+pub(crate) fn partition(topic: &str, number: i64) -> Key {
+    // Fixed width, so that the order of text is the order of numbers; Kafka's are 32 bits.
+    Key { pk: PARTITIONS.to_owned(), sk: format!("G#{}#{number:010}", escape(topic)) }
 }
 
 fn store_partition(store: &StoreId) -> String {

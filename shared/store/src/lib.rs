@@ -33,6 +33,7 @@ mod marketplace_stores;
 mod operations;
 mod order_stream;
 mod pages;
+mod partitions;
 mod polls;
 mod receipt_item;
 mod receipts;

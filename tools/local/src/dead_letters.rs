@@ -5,12 +5,13 @@ use axum::extract::{Path, Query, State};
 use axum::response::Json;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use evenstock_app::{QueueName, StockChange};
 use evenstock_domain::Timestamp;
 use evenstock_runtime::http::{ApiError, Caller};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::queue::{DeadLetter, LocalQueueError, LocalQueues};
+use crate::queue::{self, DeadLetter, LocalQueueError, LocalQueues};
 
 /// Letters that one answer lists.
 const LISTED_MAX: u32 = 1000;
@@ -19,6 +20,9 @@ const LISTED_MAX: u32 = 1000;
 #[serde(rename_all = "camelCase")]
 struct Which {
     message_id: Option<String>,
+    /// Apply what was refused for its age alone: somebody has looked at it.
+    #[serde(default)]
+    force: bool,
 }
 
 /// The routes, without the check of keys around them.
@@ -56,13 +60,22 @@ async fn redrive(
     Query(which): Query<Which>,
 ) -> Result<Json<Value>, ApiError> {
     let queue = logical_id(&queue);
-    let redriven = queues.redrive(&queue, which.message_id).await.map_err(refused)?;
-    tracing::info!(queue, redriven, key.id = caller.key.id, "dead letters of {queue} are given back");
-    Ok(Json(json!({ "redriven": redriven })))
+    if !which.force {
+        let redriven = queues.redrive(&queue, which.message_id).await.map_err(refused)?;
+        tracing::info!(queue, redriven, key.id = caller.key.id, "dead letters of {queue} are given back");
+        return Ok(Json(json!({ "redriven": redriven })));
+    }
+    if queue != queue::logical_id(QueueName::StockChanges) {
+        return Err(ApiError::bad_field("force", "only stock changes are refused for their age"));
+    }
+    let forced = |body: &str| StockChange::from_json(body).ok()?.forced()?.to_json().ok();
+    let (redriven, forced) = queues.redrive_rewritten(&queue, which.message_id, forced).await.map_err(refused)?;
+    tracing::warn!(queue, redriven, forced, key.id = caller.key.id, "changes of any age are to be applied now");
+    Ok(Json(json!({ "redriven": redriven, "forced": forced })))
 }
 
 /// The template's name of a queue: `stock-changes` is `StockChangesQueue` there. Other names are taken as they are.
-fn logical_id(name: &str) -> String {
+pub(crate) fn logical_id(name: &str) -> String {
     if name.starts_with(char::is_uppercase) {
         return name.to_owned();
     }
@@ -76,23 +89,36 @@ fn logical_id(name: &str) -> String {
 
 fn summary(letter: &DeadLetter) -> Value {
     let time = |millis| Timestamp::from_millis(millis).map(|time| time.to_string()).ok();
-    let failure = letter.failure.as_ref();
+    let (reason, attempts, first, last) = match &letter.failure {
+        Some(failure) => {
+            let (first, last) = (time(failure.first_at_ms), time(failure.last_at_ms));
+            (json!(failure.reason), json!(failure.attempts), json!(first), json!(last))
+        }
+        None => own_words(&letter.body),
+    };
     json!({
         "messageId": letter.message_id,
         "organization": letter.organization,
-        "reason": failure.map_or("whoever received it never answered", |failure| &failure.reason),
-        "attempts": failure.map(|failure| failure.attempts),
-        "firstFailedAt": failure.and_then(|failure| time(failure.first_at_ms)),
-        "lastFailedAt": failure.and_then(|failure| time(failure.last_at_ms)),
+        "reason": reason,
+        "attempts": attempts,
+        "firstFailedAt": first,
+        "lastFailedAt": last,
         "sentAt": time(letter.sent_at_ms),
     })
 }
 
-fn refused(error: LocalQueueError) -> ApiError {
+/// Reason, attempts, first and last time of a letter that a function wrote itself, as far as it says.
+fn own_words(body: &str) -> (Value, Value, Value, Value) {
+    let letter: Value = serde_json::from_str(body).unwrap_or_default();
+    let told = letter.get("deadLetter").unwrap_or(&letter);
+    let of = |name: &str| told.get(name).cloned().unwrap_or_default();
+    let reason = told.get("reason").cloned().unwrap_or_else(|| json!("whoever received it never answered"));
+    (reason, of("attempts"), of("firstAt"), of("lastAt"))
+}
+
+pub(crate) fn refused(error: LocalQueueError) -> ApiError {
     match error {
-        LocalQueueError::UnknownQueue(name) => {
-            ApiError::not_found(format!("there is no queue {name} with dead letters"))
-        }
+        LocalQueueError::UnknownQueue(name) => ApiError::not_found(format!("there is no such queue: {name}")),
         error => ApiError::unavailable(error),
     }
 }

@@ -7,10 +7,11 @@ use axum::extract::Path;
 use axum::response::Json;
 use axum::routing::post;
 use axum::{Extension, Router};
-use evenstock_app::{Outgoing, Queue, QueueName, Scope};
+use evenstock_app::{Outgoing, Scope};
 use evenstock_runtime::http::{AccessControl, ApiError, Caller, require};
 use serde_json::json;
 
+use crate::dead_letters::{logical_id, refused};
 use crate::functions::TickHandler;
 use crate::queue::LocalQueues;
 
@@ -36,14 +37,16 @@ fn schedules(ticks: BTreeMap<String, TickHandler>) -> Router {
     Router::new().route("/local/schedules/{function}", post(call))
 }
 
-/// Changes of warehouses from outside: `POST /local/queues/warehouse-events`, one a line.
+/// Messages from outside: `POST /local/queues/{queue}`, one a line.
 fn produce(queues: LocalQueues) -> Router {
-    let send = async move |Extension(caller): Extension<Caller>, body: String| {
+    let send = async move |Extension(caller): Extension<Caller>, Path(queue): Path<String>, body: String| {
+        let queue = logical_id(&queue);
         let lines = body.lines().filter(|line| !line.trim().is_empty());
         let messages: Vec<_> = lines.map(|line| Outgoing::now(line.to_owned(), caller.organization.clone())).collect();
         let queued = messages.len();
-        Queue::send(&queues, QueueName::WarehouseEvents, messages).await?;
+        queues.send(&queue, messages).await.map_err(refused)?;
+        tracing::info!(queue, queued, key.id = caller.key.id, "messages from outside");
         Ok::<_, ApiError>(Json(json!({ "queued": queued })))
     };
-    Router::new().route("/local/queues/warehouse-events", post(send))
+    Router::new().route("/local/queues/{queue}", post(send))
 }

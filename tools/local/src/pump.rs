@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use evenstock_runtime::take_reason;
+use evenstock_runtime::{RECEIVES_MAX, take_reason};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -80,7 +80,11 @@ async fn invoke(
     let (again, done): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| failed.contains(&message.message_id));
     queues.delete(queue, done.into_iter().map(|message| message.receipt_handle).collect()).await?;
     for message in again {
-        let delay = RETRY_FIRST_MS.saturating_mul(1 << message.receive_count.min(6)).min(RETRY_LAST_MS);
+        let delay = match message.receive_count {
+            // The next receive only moves it to the dead letters: nothing is won by waiting.
+            RECEIVES_MAX.. => 0,
+            count => RETRY_FIRST_MS.saturating_mul(1 << count).min(RETRY_LAST_MS),
+        };
         let reason = take_reason(&message.message_id).or_else(|| whole.clone());
         let reason = reason.unwrap_or_else(|| "its function did not say; the log does".to_owned());
         queues.note_failure(queue, message.receipt_handle.clone(), reason).await?;

@@ -107,6 +107,18 @@ async fn facts_too_old_to_be_recognized_come_back() {
 }
 
 #[tokio::test]
+async fn old_fact_that_an_operator_lets_in_counts_once() {
+    let worker = worker(MemoryStore::default());
+    let old = delta("old", -20 * 24 * 60 * 60 * 1000, -1);
+    assert_eq!(work(&worker, &[delta("stock", 0, 5), old.clone()]).await, [1]);
+    let forced = old.clone().forced().unwrap();
+    assert_eq!((&forced.event_id, &forced.time), (&old.event_id, &old.time), "it stays the same event");
+    assert_eq!(work(&worker, &[forced.clone(), old, forced.forced().unwrap()]).await, [0; 0]);
+    assert_eq!(available(&worker.store).await, 4);
+    assert_eq!(count(0, 1).forced(), None, "age keeps no count out");
+}
+
+#[tokio::test]
 async fn facts_that_change_nothing_are_done() {
     let worker = worker(MemoryStore::default());
     let changes = [count(10_000, 7), count(9_000, 99), delta("contained", 10_000, -1), count(10_000, 7)];

@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use evenstock_app::{BreakerStore, CounterStore, Counts};
+use evenstock_app::{BreakerStore, Clock, CounterStore, Counts, PartitionRead, PartitionStore};
 use evenstock_domain::{Breaker, Source, Timestamp};
+use evenstock_runtime::SystemClock;
 use evenstock_runtime::testing::{Reply, ask};
 use prometheus_parse::{Scrape, Value as Sample};
 use rstest::rstest;
@@ -27,6 +28,48 @@ async fn counted(function: &Function) {
     store.add_counts("inventory-api", "a", &counts(&inventory)).await.unwrap();
     store.add_counts("stock-worker", "a", &counts(&[("inventoryUpdates", 5), ("dlqEvents", 1)])).await.unwrap();
     store.add_counts("odd \"name\"\\", "a", &counts(&[("requests", 1), ("errors", 1)])).await.unwrap();
+}
+
+/// A partition that was read to its end, and one that is stuck at a record of a minute ago.
+async fn followed(function: &Function) {
+    let now = SystemClock.now();
+    for (partition, settled) in [(0, true), (1, false)] {
+        let read = PartitionRead {
+            topic: "warehouse.public.stock".to_owned(),
+            partition,
+            offset: 40 + partition,
+            settled,
+            written_at: Some(now.plus_millis(-60_000)),
+            seen_at: now.plus_millis(-59_000),
+        };
+        function.store().note_partition(&read).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn position_and_lag_of_each_partition_are_shown() {
+    let function = Function::new(Some("shop"));
+    let reply = function.asked("GET", "/api/metrics", Some("clerk")).await;
+    assert_eq!(reply.body.pointer("/data/kafka").unwrap(), &json!({}));
+    followed(&function).await;
+    let reply = function.asked("GET", "/api/metrics", Some("clerk")).await;
+    let of = |partition: u32, field: &str| {
+        let path = format!("/data/kafka/warehouse.public.stock-{partition}/{field}");
+        reply.body.pointer(&path).unwrap_or_else(|| panic!("{path}: {}", reply.text)).clone()
+    };
+    assert_eq!((of(0, "offset"), of(0, "settled"), of(0, "lagMs")), (json!(40), json!(true), json!(1000)));
+    assert_eq!((of(1, "offset"), of(1, "settled")), (json!(41), json!(false)));
+    assert!(of(1, "lagMs").as_u64().unwrap() >= 60_000 && of(0, "silentMs").as_u64().unwrap() >= 59_000);
+    let text = scraped(&function).await.text;
+    let labels = |partition: u32| format!("{{topic=\"warehouse.public.stock\",partition=\"{partition}\"}}");
+    for line in [
+        format!("kafka_offset{} 40", labels(0)),
+        format!("kafka_lag_ms{} 1000", labels(0)),
+        format!("kafka_stuck{} 0", labels(0)),
+        format!("kafka_stuck{} 1", labels(1)),
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+    }
 }
 
 async fn opened(function: &Function) {
@@ -111,6 +154,7 @@ async fn prometheus_reads_the_text_of_the_metrics() {
     let function = Function::new(Some("shop"));
     counted(&function).await;
     opened(&function).await;
+    followed(&function).await;
     let reply = scraped(&function).await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/plain; version=0.0.4; charset=utf-8")));
     let scrape = Scrape::parse(reply.text.lines().map(|line| Ok(line.to_owned()))).unwrap();

@@ -1,6 +1,10 @@
 //! Kafka's records.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use evenstock_app::testing::Fault;
+use evenstock_app::{Clock, PartitionStore};
 use evenstock_warehouse_events::handle;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -118,4 +122,36 @@ async fn value_that_is_no_base64_is_a_dead_letter() {
     event["records"]["warehouse.public.stock-0"][0]["value"] = json!("%%%");
     handle(&function, event).await.unwrap();
     assert_eq!(letters(&function)[0]["deadLetter"]["reason"], "value: must be base64");
+}
+
+#[tokio::test]
+async fn position_of_each_partition_is_noted_and_a_batch_that_fails_shows_its_first_record() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&broken);
+    // Only levels fail: what is noted of a partition is written all the same.
+    let function =
+        function(
+            move |call| if call == "load" && shared.load(Ordering::Relaxed) { Fault::NotDone } else { Fault::None },
+        )
+        .await;
+    let mut event = kafka(&[change("A", "wh-1", 1, None, 5), json!("no object")]);
+    let first = event["records"]["warehouse.public.stock-0"].take();
+    let mut second = first[0].clone();
+    second["partition"] = json!(1);
+    second["offset"] = json!(70);
+    event["records"] = json!({ "warehouse.public.stock-0": first, "warehouse.public.stock-1": [second] });
+    handle(&function, event.clone()).await.unwrap();
+    let noted = async || {
+        let reads = function.store.partitions().await.unwrap().into_iter();
+        reads.map(|read| (read.partition, read.offset, read.settled)).collect::<Vec<_>>()
+    };
+    assert_eq!(noted().await, [(0, 1, true), (1, 70, true)], "a dead letter is settled too");
+    broken.store(true, Ordering::Relaxed);
+    assert!(handle(&function, event.clone()).await.is_err());
+    assert_eq!(noted().await, [(0, 0, false), (1, 70, false)]);
+    broken.store(false, Ordering::Relaxed);
+    handle(&function, event).await.unwrap();
+    assert_eq!(noted().await, [(0, 1, true), (1, 70, true)]);
+    let [read, _] = function.store.partitions().await.unwrap().try_into().unwrap();
+    assert_eq!(read.lag_ms(function.clock.now()), read.written_at.map(|at| function.clock.now().millis_since(at)));
 }

@@ -18,8 +18,8 @@ pub(super) enum Outcome {
     Sealed { reason: String },
     /// It arrived. Carries what is to be logged of it, if it is not stored.
     Arrived { arrival: Option<Arrival>, duration_ms: u32 },
-    /// It did not, and what follows is stored.
-    Missed { tried: Tried },
+    /// It did not, and what follows is stored: another try, or that it was the last one.
+    Missed { tried: Tried, last: bool },
     /// It was made, and what came of it cannot be stored: it will be made again.
     Unrecorded { reason: String },
 }
@@ -113,5 +113,5 @@ where
             warn!(delivery.id = %next.id, error = with_causes(&error), "delivery {} is tried again later than planned", next.id);
         }
     }
-    Outcome::Missed { tried }
+    Outcome::Missed { tried, last: next.state == DeliveryState::Failed }
 }

@@ -62,6 +62,8 @@ pub struct DeliverReport {
     pub arrived: u32,
     /// Calls that did not.
     pub missed: u32,
+    /// Those among them whose delivery is not tried again.
+    pub given_up: u32,
     /// Deliveries that wait for their endpoint.
     pub parked: u32,
     /// Deliveries that are kept because their endpoint is disabled.
@@ -75,6 +77,7 @@ impl DeliverReport {
         self.failed.extend(other.failed);
         self.arrived += other.arrived;
         self.missed += other.missed;
+        self.given_up += other.given_up;
         self.parked += other.parked;
         self.kept += other.kept;
         self.idle += other.idle;
@@ -318,9 +321,10 @@ async fn call_all<S, Q, P, K, C>(
                 report.arrived += 1;
                 arrivals.extend(arrival.map(|arrival| (work.place, arrival)));
             }
-            Outcome::Missed { tried } => {
+            Outcome::Missed { tried, last } => {
                 round.add(false, tried.attempt.duration_ms, tried.wait_ms());
                 report.missed += 1;
+                report.given_up += u32::from(last);
                 gone |= tried.attempt.gone();
             }
         }

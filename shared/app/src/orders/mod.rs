@@ -28,4 +28,4 @@ pub use register::{RegisterStore, Registered, register_store, registered_before,
 pub use row::order_row;
 pub use status::{SyncReport, sync_report};
 pub use store::{MarketplaceStore, ReplacedSecret, StockSignal, StoreSettings, sync_token_hash};
-pub use sync::{SyncLimits, SyncOutcome, sync_store};
+pub use sync::{StoreSynced, SyncLimits, SyncOutcome, sync_store};

@@ -48,6 +48,16 @@ pub enum SyncOutcome {
     Unknown,
 }
 
+/// What a job came to.
+#[derive(Debug)]
+pub struct StoreSynced {
+    /// Receipts that were answered, also when the job did not end well.
+    pub counters: SyncCounters,
+    /// How it ended, or why our own parts failed. The lease is given back then if that can be done; the message should
+    /// come again.
+    pub outcome: Result<SyncOutcome, OrderError>,
+}
+
 /// What became of one receipt.
 enum Asked {
     Answered(ReceiptState, Option<ReceiptError>),
@@ -70,15 +80,32 @@ struct Page {
 
 /// Works on a store. `owner` names the message that asks for it, the same for each of its deliveries; `call` names this
 /// delivery, as no other is named.
-///
-/// # Errors
-/// [`OrderError`] when our own parts fail. The lease is given back if that can be done; the message should come again.
 pub async fn sync_store<S, M, K, C, Q>(
+    deps: OrderDeps<'_, S, M, K, C>,
+    queue: &Q,
+    id: &StoreId,
+    names: (&str, &str),
+    limits: SyncLimits,
+) -> StoreSynced
+where
+    S: MarketplaceStores + ReceiptStore + BreakerStore,
+    M: OrderMarketplace,
+    K: Sealer,
+    C: Clock,
+    Q: Queue,
+{
+    let mut counters = SyncCounters::default();
+    let outcome = sync_leased(deps, queue, id, names, limits, &mut counters).await;
+    StoreSynced { counters, outcome }
+}
+
+async fn sync_leased<S, M, K, C, Q>(
     deps: OrderDeps<'_, S, M, K, C>,
     queue: &Q,
     id: &StoreId,
     (owner, call): (&str, &str),
     limits: SyncLimits,
+    counters: &mut SyncCounters,
 ) -> Result<SyncOutcome, OrderError>
 where
     S: MarketplaceStores + ReceiptStore + BreakerStore,
@@ -94,7 +121,7 @@ where
         Stepped::Unknown => return Ok(SyncOutcome::Unknown),
     };
     let job = Job { deps, id, owner, call, limits, started: deps.clock.now() };
-    let worked = match job.work(leased).await {
+    let worked = match job.work(leased, counters).await {
         Ok(Some(End::Run(end, run))) => job.finish(end, run.as_ref()).await,
         Ok(Some(End::Slice(run, organization))) => match job.hand_on(&run).await {
             Ok(SyncOutcome::HandedOn) => {
@@ -154,7 +181,7 @@ where
     C: Clock,
 {
     /// Asks about what is due, page by page. `None` when the store was lost to another job.
-    async fn work(&self, leased: MarketplaceStore) -> Result<Option<End>, OrderError> {
+    async fn work(&self, leased: MarketplaceStore, counters: &mut SyncCounters) -> Result<Option<End>, OrderError> {
         let OrderDeps { store, clock, policy, .. } = self.deps;
         let mut run = None;
         let mut known = leased;
@@ -179,7 +206,7 @@ where
                     return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
                 }
             };
-            let asked = self.ask_all(&known, &account, &page.due).await?;
+            let asked = self.ask_all(&known, &account, &page.due, counters).await?;
             under_way.counters = under_way.counters.plus(asked.counters);
             if let Some(until) = asked.stopped {
                 return Ok(Some(End::Run(RunEnd::Failed(until), Some(under_way))));
@@ -247,6 +274,7 @@ where
         of: &MarketplaceStore,
         account: &MarketplaceAccount,
         due: &[DueReceipt],
+        counters: &mut SyncCounters,
     ) -> Result<Page, OrderError> {
         let ending = AtomicBool::new(false);
         let mut work = Vec::with_capacity(due.len());
@@ -276,6 +304,7 @@ where
             }
             ending.store(page.stopped.is_some() || broken.is_some(), Ordering::Relaxed);
         }
+        *counters = counters.plus(page.counters);
         let SyncCounters { processed, success, failed, rate_limited } = page.counters;
         info!(
             storeId = %of.id, processedCount = processed, successCount = success, failedCount = failed,

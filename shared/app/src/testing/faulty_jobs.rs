@@ -6,8 +6,8 @@ use evenstock_domain::{Job, JobId, JobKind, OrganizationId, Source, Timestamp};
 
 use super::FaultyStore;
 use crate::{
-    CounterStore, Counts, JobPage, JobStore, JobWrite, PollStatus, PollStatusStore, StoreError, StoreProbe, StoredJob,
-    SwitchStore, SyncSwitch,
+    CounterStore, Counts, JobPage, JobStore, JobWrite, PartitionRead, PartitionStore, PollStatus, PollStatusStore,
+    StoreError, StoreProbe, StoredJob, SwitchStore, SyncSwitch,
 };
 
 impl<S: JobStore> JobStore for FaultyStore<S> {
@@ -73,6 +73,16 @@ impl<S: CounterStore> CounterStore for FaultyStore<S> {
 
     async fn reset_counts(&self) -> Result<(), StoreError> {
         self.call("reset_counts", self.inner.reset_counts()).await
+    }
+}
+
+impl<S: PartitionStore> PartitionStore for FaultyStore<S> {
+    async fn note_partition(&self, read: &PartitionRead) -> Result<(), StoreError> {
+        self.call("note_partition", self.inner.note_partition(read)).await
+    }
+
+    async fn partitions(&self) -> Result<Vec<PartitionRead>, StoreError> {
+        self.call("partitions", self.inner.partitions()).await
     }
 }
 

@@ -15,10 +15,10 @@ use futures::future::join_all;
 use super::contract::{at, registration};
 use crate::testing::{FixedClock, MemoryQueue, MemorySealer};
 use crate::{
-    Clock, CounterStore, Counts, JobStore, JobWrite, MarketplaceStore, MarketplaceStores, PollStatus, PollStatusStore,
-    PollStore, Queue, QueueName, RegisterStore, StoreWrite, StoredJob, SweepLimits, SwitchStore, SyncSwitch,
-    TriggerDeps, advance_job, begin_job, enqueue_due_stores, finish_job, finish_part, register_store, start_job,
-    trigger_all,
+    Clock, CounterStore, Counts, JobStore, JobWrite, MarketplaceStore, MarketplaceStores, PartitionRead,
+    PartitionStore, PollStatus, PollStatusStore, PollStore, Queue, QueueName, RegisterStore, StoreWrite, StoredJob,
+    SweepLimits, SwitchStore, SyncSwitch, TriggerDeps, advance_job, begin_job, enqueue_due_stores, finish_job,
+    finish_part, register_store, start_job, trigger_all,
 };
 
 /// Runs the contract of jobs on the stores that `$make` makes.
@@ -31,7 +31,8 @@ macro_rules! job_contract {
             abandoned_job_makes_room_and_tells_its_parent, checkpoint_and_counters_move_together,
             whole_ends_with_its_parts, trigger_queues_each_part_once_and_heals,
             stopped_organization_is_passed_by_until_it_asks_or_starts,
-            switch_keeps_what_was_said_last, counters_add_up_by_function, poll_shows_how_far_it_came
+            switch_keeps_what_was_said_last, counters_add_up_by_function, poll_shows_how_far_it_came,
+            partition_keeps_what_was_seen_last
         );
     };
     (@each $make:path, $($name:ident),+) => {
@@ -349,4 +350,25 @@ pub async fn poll_shows_how_far_it_came<S: PollStore + PollStatusStore>(store: &
     store.defer(&source, at(70)).await.unwrap();
     let status = PollStatus { runs: 1, cursor: Some(at(50)), due: Some(at(100)), not_before: Some(at(70)) };
     assert_eq!(store.poll_status(&source).await.unwrap(), status);
+}
+
+pub async fn partition_keeps_what_was_seen_last<S: PartitionStore>(store: &S) {
+    assert_eq!(store.partitions().await.unwrap(), []);
+    let read = |topic: &str, partition, offset, seen_ms| PartitionRead {
+        topic: topic.to_owned(),
+        partition,
+        offset,
+        settled: true,
+        written_at: Some(at(5)),
+        seen_at: at(seen_ms),
+    };
+    let rewound = PartitionRead { settled: false, written_at: None, ..read("warehouse.#1", 2, 4, 30) };
+    for note in [read("warehouse.#1", 2, 9, 20), rewound.clone(), read("warehouse.#1", 2, 8, 10)] {
+        store.note_partition(&note).await.unwrap();
+    }
+    store.note_partition(&rewound).await.unwrap();
+    let (other, tenth) = (read("another", 0, 1, 1), read("warehouse.#1", 10, 0, 1));
+    store.note_partition(&tenth).await.unwrap();
+    store.note_partition(&other).await.unwrap();
+    assert_eq!(store.partitions().await.unwrap(), [other, rewound, tenth]);
 }

@@ -1,11 +1,14 @@
-//! Jobs, switches and counters in memory.
+//! Jobs, switches, counters and partitions in memory.
 
 use std::collections::BTreeMap;
 
 use evenstock_domain::{Job, JobId, JobKind, OrganizationId, Timestamp};
 
 use super::MemoryStore;
-use crate::{CounterStore, Counts, JobPage, JobStore, JobWrite, StoreError, StoredJob, SwitchStore, SyncSwitch};
+use crate::{
+    CounterStore, Counts, JobPage, JobStore, JobWrite, PartitionRead, PartitionStore, StoreError, StoredJob,
+    SwitchStore, SyncSwitch,
+};
 
 /// The part of the memory that holds jobs.
 #[derive(Debug, Default)]
@@ -14,6 +17,7 @@ pub(super) struct JobState {
     places: BTreeMap<(OrganizationId, JobKind, String), Job>,
     switches: BTreeMap<OrganizationId, SyncSwitch>,
     counters: BTreeMap<String, (String, Counts)>,
+    partitions: BTreeMap<(String, i64), PartitionRead>,
 }
 
 impl JobStore for MemoryStore {
@@ -118,5 +122,20 @@ impl CounterStore for MemoryStore {
     async fn reset_counts(&self) -> Result<(), StoreError> {
         self.state().jobs.counters.clear();
         Ok(())
+    }
+}
+
+impl PartitionStore for MemoryStore {
+    async fn note_partition(&self, read: &PartitionRead) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let known = state.jobs.partitions.entry((read.topic.clone(), read.partition)).or_insert_with(|| read.clone());
+        if known.seen_at <= read.seen_at {
+            *known = read.clone();
+        }
+        Ok(())
+    }
+
+    async fn partitions(&self) -> Result<Vec<PartitionRead>, StoreError> {
+        Ok(self.state().jobs.partitions.values().cloned().collect())
     }
 }

@@ -421,7 +421,9 @@ where
     let queue = MemoryQueue::default();
     let jobs = ["one", "two", "three"];
     let worked = join_all(jobs.map(|job| sync_store(deps, &queue, &of.store.id, (job, job), limits))).await;
-    let worked: Vec<_> = worked.into_iter().map(Result::unwrap).collect();
+    let answered: u32 = worked.iter().map(|worked| worked.counters.processed).sum();
+    assert_eq!(answered as usize, RECEIPTS, "each is counted by whoever got its answer");
+    let worked: Vec<_> = worked.into_iter().map(|worked| worked.outcome.unwrap()).collect();
     assert!(worked.contains(&SyncOutcome::Completed), "{worked:?}");
     let asked = marketplace.asked();
     assert_eq!((asked.len(), asked.iter().collect::<BTreeSet<_>>().len()), (RECEIPTS, RECEIPTS));

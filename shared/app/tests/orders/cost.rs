@@ -64,7 +64,7 @@ async fn job_costs_three_reads_and_two_writes_a_receipt_and_few_of_its_own() {
         note_receipt(&rig.store, &rig.clock, &rig.of, &id(&format!("r{n}"))).await.unwrap();
     }
     taken(&calls);
-    sync_store(rig.deps(), &rig.queue, &rig.of.store.id, ("job", "job"), LIMITS).await.unwrap();
+    sync_store(rig.deps(), &rig.queue, &rig.of.store.id, ("job", "job"), LIMITS).await.outcome.unwrap();
     let expected =
         [("due_receipts", 3), ("load_breaker", 40), ("load_receipt", 20), ("load_store", 4), ("save_receipt", 40)];
     assert_eq!(taken(&calls), [&expected[..], &[("save_store", 4)]].concat(), "two pages of ten");

@@ -53,7 +53,7 @@ async fn world(seed: u64) {
                     0..=4 => import_order(deps, of, &name, &token).await.is_err(),
                     5 => cancel_order(store, clock, of, &name).await.is_err(),
                     6 => note_receipt(store, clock, of, &name).await.is_err(),
-                    _ => sync_store(deps, queue, &of.store.id, (&token, &token), LIMITS).await.is_err(),
+                    _ => sync_store(deps, queue, &of.store.id, (&token, &token), LIMITS).await.outcome.is_err(),
                 };
             }));
         }
@@ -105,7 +105,7 @@ async fn settle(
             policy: policy(),
         };
         let job = format!("settle {job}");
-        sync_store(deps, &MemoryQueue::default(), &of.store.id, (&job, &job), LIMITS).await.unwrap();
+        sync_store(deps, &MemoryQueue::default(), &of.store.id, (&job, &job), LIMITS).await.outcome.unwrap();
     }
     let mut sold = 0;
     for receipt in store.inner().receipts() {

@@ -57,7 +57,7 @@ where
     S: MarketplaceStores + ReceiptStore + BreakerStore,
     M: OrderMarketplace,
 {
-    sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (name, name), limits).await.unwrap()
+    sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (name, name), limits).await.outcome.unwrap()
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn tick<M>(rig: &Rig<MemoryStore, M>) -> EnqueueReport {
 }
 
 async fn work(rig: &Counted, job: &str) -> SyncOutcome {
-    sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (job, job), LIMITS).await.unwrap()
+    sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (job, job), LIMITS).await.outcome.unwrap()
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn settled_store_is_watched_no_more_and_waiting_ones_are_looked_at_in_time
 async fn slice_that_is_over_hands_the_store_to_a_continuation() {
     let rig = noted(25).await;
     let limits = SyncLimits { slice_ms: 0, ..LIMITS };
-    let outcome = sync_store(rig.deps(), &rig.queue, &rig.of.store.id, ("a", "a"), limits).await.unwrap();
+    let outcome = sync_store(rig.deps(), &rig.queue, &rig.of.store.id, ("a", "a"), limits).await.outcome.unwrap();
     assert_eq!(outcome, SyncOutcome::HandedOn);
     assert_eq!(rig.queue.bodies(QueueName::StoreSync).len(), 1);
     assert_eq!(tick(&rig).await.enqueued_jobs, 0, "the continuation is on its way");
@@ -154,7 +154,7 @@ async fn marketplace_that_cannot_be_asked_ends_the_run_and_spares_the_rest() {
     for n in 0..50 {
         note_receipt(&rig.store, &rig.clock, &rig.of, &id(&format!("r{n}"))).await.unwrap();
     }
-    let outcome = sync_store(rig.deps(), &rig.queue, &rig.of.store.id, ("a", "a"), LIMITS).await.unwrap();
+    let outcome = sync_store(rig.deps(), &rig.queue, &rig.of.store.id, ("a", "a"), LIMITS).await.outcome.unwrap();
     assert_eq!(outcome, SyncOutcome::Failed(start().plus_millis(900_000)));
     assert!(rig.marketplace.asked().len() <= 8, "{:?}", rig.marketplace.asked());
     let sync = rig.store.load_store(&rig.of.store.id).await.unwrap().unwrap().store.sync;
@@ -180,7 +180,7 @@ async fn failed_receipt_is_given_up_after_ten_calls_and_a_limited_one_never() {
     for job in 0..12 {
         rig.clock.advance_ms(3_600_000);
         let job = job.to_string();
-        sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (&job, &job), LIMITS).await.unwrap();
+        sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (&job, &job), LIMITS).await.outcome.unwrap();
     }
     let given_up = rig.receipt("f").await;
     assert_eq!((given_up.calls, given_up.next_retry_at), (10, None));
@@ -193,7 +193,7 @@ async fn failed_receipt_is_given_up_after_ten_calls_and_a_limited_one_never() {
     for job in 0..14 {
         rig.clock.advance_ms(3_600_000);
         let job = job.to_string();
-        sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (&job, &job), LIMITS).await.unwrap();
+        sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (&job, &job), LIMITS).await.outcome.unwrap();
     }
     let settled = rig.receipt("l").await;
     assert_eq!((settled.calls, settled.state()), (15, ReceiptState::Success));

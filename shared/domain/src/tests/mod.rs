@@ -2,6 +2,7 @@
 
 mod examples;
 mod feed;
+mod forced;
 mod properties;
 mod reservations;
 

@@ -38,6 +38,10 @@ enum Action {
         queue: String,
         /// The message's id; without it all are given back.
         message_id: Option<String>,
+        /// Have changes of stock applied that were refused because they are older than 15 days. Only after a look at the
+        /// level's journal: beyond what it remembers, nobody can tell whether they were applied before.
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         api: ApiArgs,
     },
@@ -48,9 +52,9 @@ pub(crate) async fn dlq(args: &DlqArgs) -> Result<bool, CommandError> {
     let (method, path, api) = match &args.action {
         Action::List { queue, api } => (Method::GET, format!("/local/dlq/{queue}"), api),
         Action::Show { queue, message_id, api } => (Method::GET, format!("/local/dlq/{queue}/{message_id}"), api),
-        Action::Redrive { queue, message_id, api } => {
-            let which = message_id.as_ref().map(|id| format!("?messageId={id}")).unwrap_or_default();
-            (Method::POST, format!("/local/dlq/{queue}/redrive{which}"), api)
+        Action::Redrive { queue, message_id, force, api } => {
+            let which = message_id.as_ref().map(|id| format!("&messageId={id}")).unwrap_or_default();
+            (Method::POST, format!("/local/dlq/{queue}/redrive?force={force}{which}"), api)
         }
     };
     let (status, answer) = Api::new(api).send(method, &path, &[], None).await?;

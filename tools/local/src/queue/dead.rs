@@ -94,6 +94,29 @@ pub(super) fn redrive(
     redrive.execute(params![dead_letter, source, message_id, now_ms])
 }
 
+/// Writes other bodies into dead letters, all of them or one: those that `rewritten` gives. Returns how many it gave.
+pub(super) fn rewrite(
+    connection: &Connection,
+    dead_letter: &str,
+    message_id: Option<&str>,
+    rewritten: impl Fn(&str) -> Option<String>,
+) -> rusqlite::Result<usize> {
+    let mut bodies =
+        connection.prepare_cached("SELECT seq, body FROM message WHERE queue = ?1 AND (?2 IS NULL OR id = ?2)")?;
+    // Collected before the first change: the changes are to the rows that are read here.
+    let bodies: Vec<(i64, String)> = bodies
+        .query_map(params![dead_letter, message_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut write = connection.prepare_cached("UPDATE message SET body = ?2 WHERE seq = ?1")?;
+    let mut written = 0;
+    for (seq, body) in bodies {
+        if let Some(body) = rewritten(&body) {
+            written += write.execute(params![seq, body])?;
+        }
+    }
+    Ok(written)
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     let attempts: Option<u32> = row.get(4)?;
     let failure = match attempts {

@@ -168,6 +168,29 @@ impl LocalQueues {
         self.writer.call(work, move || wake(&arrivals)).await
     }
 
+    /// The same, with other bodies for those letters that `rewritten` gives one for. Returns how many were given back, and
+    /// how many of them say something else now.
+    ///
+    /// # Errors
+    /// [`LocalQueueError`] when there is no such queue, it has no dead letters to be given back, or its file fails.
+    pub async fn redrive_rewritten(
+        &self,
+        queue: &str,
+        message_id: Option<String>,
+        rewritten: impl Fn(&str) -> Option<String> + Send + 'static,
+    ) -> Result<(usize, usize), LocalQueueError> {
+        let OpenQueue { settings, arrivals } = self.queue(queue)?;
+        let Some(redrive) = settings.redrive.clone() else {
+            return Err(LocalQueueError::UnknownQueue(queue.to_owned()));
+        };
+        let work = move |connection: &Connection, now_ms| {
+            let (dead_letter, message_id) = (&redrive.dead_letter, message_id.as_deref());
+            let changed = dead::rewrite(connection, dead_letter, message_id, rewritten)?;
+            Ok((dead::redrive(connection, dead_letter, &settings.name, message_id, now_ms)?, changed))
+        };
+        self.writer.call(work, move || wake(&arrivals)).await
+    }
+
     fn dead_letter_queue(&self, queue: &str) -> Result<String, LocalQueueError> {
         let OpenQueue { settings, .. } = self.queue(queue)?;
         Ok(settings.redrive.as_ref().map_or_else(|| settings.name.clone(), |redrive| redrive.dead_letter.clone()))
