@@ -1,6 +1,6 @@
 //! The hot SKU: many writers, one level. Ours beside the usual read-version-write, on the same table in the same run.
 
-use std::error::Error;
+use crate::Failure;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,6 @@ use futures::future::try_join_all;
 use crate::counted::Counted;
 
 type Store = Counted<DynamoStore>;
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Tries of read-version-write before a writer gives up.
 const ATTEMPTS_MAX: u32 = 10_000;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::hot::Failure;
+use crate::Failure;
 use crate::parts::Running;
 
 const STORE: &str = "store-7";

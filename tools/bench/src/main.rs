@@ -1,15 +1,25 @@
 //! `evenstock-bench`: what operations cost, in counts that do not depend on the machine; and how long a change takes to a
 //! shop, which does.
 
+mod cost;
 mod counted;
+mod growth;
 mod hot;
 mod lag;
+mod meter;
+mod outside;
 mod parts;
+mod prices;
+mod product;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use parts::Part;
+
+/// Why a measurement could not be made.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Counts what Evenstock's operations cost on an embedded DynamoDB.
 #[derive(Debug, Parser)]
@@ -21,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What each operation of the product costs: calls of AWS, capacity units, round trips, dollars.
+    Cost,
     /// Many writers on one SKU: our one conditional write beside read-version-write on the same table.
     Hot {
         /// Writers at a time.
@@ -51,6 +63,7 @@ fn measure() -> ExitCode {
     let command = Cli::parse().command;
     let measured = async {
         match command {
+            Command::Cost => cost::table().await,
             Command::Hot { writers, requests } => hot::contest(writers, requests).await,
             Command::Lag { writes } => lag::race(writes).await,
         }

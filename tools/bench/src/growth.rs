@@ -1,0 +1,1 @@
+//! Whether operations cost the same however large the table is.
