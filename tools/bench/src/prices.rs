@@ -1,5 +1,5 @@
-//! What AWS asks: list prices in us-east-1 on 20 November 2026, without the free tier, from the services' pricing pages
-//! (DynamoDB on demand, SQS standard queues, Lambda on arm64, API Gateway's HTTP APIs).
+//! What AWS asks: list prices in us-east-1, first tier, without the free tier, as known on 20 November 2026. DynamoDB on
+//! demand since November 2024; SQS's standard queues, Lambda and API Gateway's HTTP APIs as on their pricing pages.
 
 use crate::meter::Bill;
 

@@ -23,13 +23,27 @@ const BEGINS_MS: i64 = -3_600_000;
 
 /// Makes events that are each newer than all before.
 #[derive(Debug, Default)]
-pub(super) struct Events(Cell<i64>);
+struct Events(Cell<i64>);
 
 impl Events {
     fn next(&self) -> (i64, String) {
         let n = self.0.get() + 1;
         self.0.set(n);
         (n, SystemClock.now().plus_millis(BEGINS_MS + n).to_string())
+    }
+}
+
+/// Deliveries of marketplace A, each newer than all before.
+#[derive(Debug, Default)]
+pub(crate) struct Webhooks(Events);
+
+impl Webhooks {
+    /// Delivers a count of a product.
+    pub(crate) async fn send(&self, product: &Product, sku: &str) -> Result<(), Failure> {
+        let (quantity, time) = self.0.next();
+        let body = json!({ "product_code": sku, "available_stock": quantity, "timestamp": time }).to_string();
+        let headers = [("x-marketplace-signature", &*sign(&body))];
+        product.ask("WebhookFunction", "POST", "/webhooks/marketplace-a", &headers, Some(&body)).await.map(drop)
     }
 }
 
@@ -43,7 +57,7 @@ struct Kind {
 
 /// The rows of this part.
 pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
-    let events = Events::default();
+    let hooks = Webhooks::default();
     let mut rows = Vec::new();
     for kind in [
         Kind { name: "webhook to level, one alone", deliveries: 1, products: 1, floor: floor(400, 100) },
@@ -52,9 +66,9 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
         Kind { name: "webhook to level, 100 of 100 products", deliveries: 100, products: 100, floor: floor(220, 100) },
         Kind { name: "webhook to level, 100 of one product", deliveries: 100, products: 1, floor: floor(125, 5) },
     ] {
-        rows.push(webhooks(product, &events, &kind).await?);
+        rows.push(webhooks(product, &hooks, &kind).await?);
     }
-    rows.push(warehouse_changes(product, &events).await?);
+    rows.push(warehouse_changes(product, &hooks.0).await?);
     Ok(rows)
 }
 
@@ -62,23 +76,14 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
 #[cfg(test)]
 pub(super) async fn hot(product: &Product) -> Result<Row, Failure> {
     let kind = Kind { name: "hot", deliveries: 10, products: 1, floor: floor(130, 10) };
-    webhooks(product, &Events::default(), &kind).await
+    webhooks(product, &Webhooks::default(), &kind).await
 }
 
-async fn webhooks(product: &Product, events: &Events, kind: &Kind) -> Result<Row, Failure> {
+async fn webhooks(product: &Product, hooks: &Webhooks, kind: &Kind) -> Result<Row, Failure> {
     let Kind { name, deliveries, products, floor } = *kind;
-    let send = async |round: u64| {
-        let sent = (0..deliveries).map(|n| {
-            let (quantity, time) = events.next();
-            let sku = format!("hook-{deliveries}-{products}-{}", n % products);
-            let body = json!({ "product_code": sku, "available_stock": quantity, "timestamp": time }).to_string();
-            async move {
-                let signature = [("x-marketplace-signature", sign(&body))];
-                let headers = signature.each_ref().map(|(name, value)| (*name, value.as_str()));
-                product.ask("WebhookFunction", "POST", "/webhooks/marketplace-a", &headers, Some(&body)).await
-            }
-        });
-        try_join_all(sent).await.map_err(|error| format!("round {round}: {error}"))?;
+    let send = async |_| {
+        let skus: Vec<_> = (0..deliveries).map(|n| format!("hook-{deliveries}-{products}-{}", n % products)).collect();
+        try_join_all(skus.iter().map(|sku| hooks.send(product, sku))).await?;
         product.deliver(QueueName::StockChanges, "StockWorkerFunction", usize::try_from(deliveries)?).await
     };
     // The levels are there before it counts.

@@ -93,8 +93,14 @@ async fn feed(product: &Product) -> Result<Vec<Row>, Failure> {
     let read = async |offset: u64, limit: u64| {
         product.get(REPLICATION, &format!("/replication/changes?fromOffset={offset}&limit={limit}")).await
     };
-    let all = read(0, 1000).await?;
-    let head = all.get("nextOffset").and_then(Value::as_u64).ok_or("the feed has no end")?;
+    let mut head = 0;
+    loop {
+        let page = read(head, 1000).await?;
+        head = page.get("nextOffset").and_then(Value::as_u64).ok_or("the feed has no end")?;
+        if page.get("hasMore") != Some(&Value::Bool(true)) {
+            break;
+        }
+    }
     let mut rows = Vec::new();
     for (name, offset, found) in
         [("poll of the feed, nothing new", head, 0), ("poll of the feed, 100 changes", head.saturating_sub(100), 100)]

@@ -32,8 +32,7 @@ async fn polls(product: &Product) -> Result<Vec<Row>, Failure> {
         let now = SystemClock.now().as_millis() / 1000;
         let row = |n| json!({ "sku": format!("polled-{n}"), "qty": n, "last_modified": now - 60 + changed });
         product.outside.show_rows((0..ROWS).map(row).collect());
-        let bill = each(product, 1, async |_| product.tick("PollerFunction").await.map(drop)).await;
-        bill
+        each(product, 1, async |_| product.tick("PollerFunction").await.map(drop)).await
     };
     // The first has no cursor.
     poll(0).await?;

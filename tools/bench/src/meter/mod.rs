@@ -11,7 +11,7 @@ mod units;
 
 pub(crate) use bill::{Bill, Chain};
 pub(crate) use proxy::Meter;
-pub(crate) use units::{Item, Units};
+pub(crate) use units::Units;
 
 use tokio::time::Instant;
 

@@ -1,6 +1,7 @@
 //! As much of SQS as the functions and their event sources call, in the JSON protocol, in memory.
 //!
-//! Messages are received once: nothing here fails, so nothing comes again. Delays are not waited for.
+//! Messages are received once: nothing here fails, so nothing comes again. One that is sent with a delay never comes: no
+//! measurement lasts so long.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -80,6 +81,9 @@ impl Queue {
     fn take(&mut self, sent: &mut u64, message: &Value) -> Value {
         *sent += 1;
         let id = format!("message-{sent}");
+        if message.get("DelaySeconds").and_then(Value::as_u64).unwrap_or_default() > 0 {
+            return json!({ "MessageId": id, "MD5OfMessageBody": "" });
+        }
         self.waiting.push_back(Message { id: id.clone(), body: text(message, "MessageBody").to_owned() });
         json!({ "MessageId": id, "MD5OfMessageBody": "" })
     }
@@ -112,6 +116,8 @@ mod tests {
         let receipt = got["Messages"][0]["ReceiptHandle"].clone();
         ask("DeleteMessageBatch", json!({ "Entries": [{ "Id": "0", "ReceiptHandle": receipt }] }));
         assert_eq!(depth(), ["1".to_owned(), "1".to_owned()]);
+        ask("SendMessage", json!({ "MessageBody": "later", "DelaySeconds": 5 }));
+        assert_eq!(depth(), ["1".to_owned(), "1".to_owned()], "what is delayed does not come");
         assert_eq!(queues.answer("CreateQueue", &json!({})), None);
     }
 }
