@@ -17,7 +17,7 @@ use evenstock_local::queue::logical_id;
 use evenstock_local::stream::{Delivery, StreamReader};
 use evenstock_local::template::{Template, Trigger};
 use evenstock_runtime::http::shell;
-use evenstock_runtime::{Environment, metrics};
+use evenstock_runtime::{Environment, keep_reasons, metrics, take_reason};
 use evenstock_store::{AwsSettings, QueueUrls, SqsQueues, sqs_client};
 use futures::future::FutureExt;
 use serde_json::{Value, json};
@@ -91,10 +91,11 @@ impl Product {
 
     /// Starts it on an empty table; each call of AWS takes `hold` at least.
     pub(crate) async fn start_with(hold: Duration) -> Result<Self, Failure> {
+        keep_reasons();
         metrics::send_to(Arc::new(NoCounters), "bench", false);
         let template = Template::built_in()?;
         let dynamo = LocalDynamo::start(None, &template.table).await?;
-        let meter = Meter::start(dynamo.endpoint(), &template.table, hold).await?;
+        let meter = Meter::start(&dynamo, &template.table, hold).await?;
         let outside = Outside::bind().await?;
         let sqs = sqs_client(&aws(&meter));
         let url = |queue| {
@@ -186,7 +187,8 @@ impl Product {
         let event: SqsEvent = serde_json::from_value(event)?;
         let failed = self.functions.batches(function)?(event).await?;
         if !failed.is_empty() {
-            return Err(format!("{function} failed {} of {count} messages", failed.len()).into());
+            let reasons: Vec<_> = failed.iter().filter_map(|message| take_reason(message)).collect();
+            return Err(format!("{function} failed {} of {count} messages: {}", failed.len(), reasons.join("; ")).into());
         }
         for batch in messages.chunks(MESSAGES_MAX) {
             let entries = batch.iter().enumerate().map(|(place, message)| {

@@ -17,7 +17,7 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     for (name, changes, batch, least) in [
         ("publish a change, alone in its batch", 8_usize, 1_usize, floor(200, 100)),
         ("publish a change, 10 in a batch", 40, 10, floor(20, 10)),
-        ("publish a change, 100 in a batch", 100, 100, floor(2, 6)),
+        ("publish a change, 100 in a batch", 100, 100, floor(2, 5)),
     ] {
         for sku in skus.iter().take(changes) {
             adjust(product, sku, None).await?;

@@ -8,6 +8,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use dynoxide::Database;
+use evenstock_local::dynamo::LocalDynamo;
 use evenstock_local::template::TableSettings;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -27,11 +29,12 @@ const TARGET: &str = "x-amz-target";
 /// DynamoDB's operations in [`TARGET`].
 const DYNAMODB: &str = "DynamoDB_20120810";
 
+const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
+
 /// Asked every five seconds by each instance of the webhook function, whatever it does: no operation's.
 const BACKGROUND: &str = "GetQueueAttributes";
 
 /// A counting endpoint. Dropped, it ends.
-#[derive(Debug)]
 pub(crate) struct Meter {
     /// Where SDK clients find it.
     pub(crate) endpoint: String,
@@ -39,9 +42,10 @@ pub(crate) struct Meter {
     server: JoinHandle<std::io::Result<()>>,
 }
 
-#[derive(Debug)]
 struct Shared {
     upstream: String,
+    /// The emulator's own, to look at items beside its calls.
+    database: Database,
     client: Client,
     table: TableSettings,
     /// How long each call is held back, so that calls made at once overlap whatever this machine does.
@@ -78,10 +82,11 @@ struct Touch {
 }
 
 impl Meter {
-    /// Starts one before the DynamoDB at `upstream`.
-    pub(crate) async fn start(upstream: &str, table: &TableSettings, hold: Duration) -> Result<Self, Failure> {
+    /// Starts one before a DynamoDB.
+    pub(crate) async fn start(dynamo: &LocalDynamo, table: &TableSettings, hold: Duration) -> Result<Self, Failure> {
         let shared = Arc::new(Shared {
-            upstream: upstream.to_owned(),
+            upstream: dynamo.endpoint().to_owned(),
+            database: dynamo.database().clone(),
             client: Client::builder().no_proxy().build()?,
             table: table.clone(),
             hold,
@@ -115,7 +120,13 @@ impl Drop for Meter {
     }
 }
 
+/// A caller that does not wait for the end changes nothing: what was asked is done, and counted.
 async fn answer(State(meter): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered = tokio::spawn(settle(meter, headers, body)).await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn settle(meter: Arc<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let begun = Instant::now();
     sleep(meter.hold).await;
     let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
@@ -196,10 +207,10 @@ impl Shared {
     async fn write(&self, operation: &str, request: Value, touches: Vec<Touch>) -> Result<Answer, Failure> {
         let times = if operation == "TransactWriteItems" { 2 } else { 1 };
         let alone = self.writing.lock().await;
-        let before = self.look(&touches).await?;
+        let before = self.look(&touches)?;
         let (status, mut body) = self.forward(operation, request).await?;
         let done = status.is_success();
-        let after = if done { self.look(&touches).await? } else { Vec::new() };
+        let after = if done { self.look(&touches)? } else { Vec::new() };
         drop(alone);
         let kind = body.get("__type").and_then(Value::as_str).unwrap_or_default();
         let refusal = kind.ends_with("ConditionalCheckFailedException") || kind.ends_with("TransactionCanceledException");
@@ -221,32 +232,24 @@ impl Shared {
         if let Some(fields) = request.as_object_mut() {
             fields.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
         }
-        self.ask(operation, &request).await
-    }
-
-    async fn ask(&self, operation: &str, request: &Value) -> Result<(StatusCode, Value), Failure> {
         let ask = self.client.post(&self.upstream).header(TARGET, format!("{DYNAMODB}.{operation}"));
         let ask = ask.header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
         // The emulator wants a signature to be there, and does not look at it.
-        let ask = ask.header(header::AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0");
-        let ask = ask.header("x-amz-date", "20260101T000000Z");
+        let ask = ask.header(header::AUTHORIZATION, SIGNATURE).header("x-amz-date", "20260101T000000Z");
         let answer = ask.body(request.to_string()).send().await?;
         let status = answer.status();
         Ok((status, answer.json().await?))
     }
 
     /// The items as they stand.
-    async fn look(&self, touches: &[Touch]) -> Result<Vec<Option<Item>>, Failure> {
-        let mut items = Vec::with_capacity(touches.len());
-        for touch in touches {
+    fn look(&self, touches: &[Touch]) -> Result<Vec<Option<Item>>, Failure> {
+        let look = |touch: &Touch| {
             let get = json!({ "TableName": self.table.name, "Key": touch.key, "ConsistentRead": true });
-            let (status, body) = self.ask("GetItem", &get).await?;
-            if !status.is_success() {
-                return Err(format!("an item cannot be looked at: {body}").into());
-            }
-            items.push(body.get("Item").and_then(Value::as_object).cloned());
-        }
-        Ok(items)
+            let found = self.database.get_item(serde_json::from_value(get)?)?.item;
+            let item = found.map(serde_json::to_value).transpose()?;
+            Ok(item.and_then(|item| item.as_object().cloned()))
+        };
+        touches.iter().map(look).collect()
     }
 
     /// What a request of one item is about.
