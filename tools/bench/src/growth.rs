@@ -48,7 +48,9 @@ pub(crate) async fn table(sizes: &[u64]) -> Result<String, Failure> {
 fn head(sizes: &[u64]) -> String {
     let sizes: Vec<_> = sizes.iter().map(ToString::to_string).collect();
     let sizes = sizes.join(", ");
-    format!("one operation at {sizes} SKUs; one number where it is the same at each size; time as a ratio to the first\n")
+    format!(
+        "one operation at {sizes} SKUs; one number where it is the same at each size; time as a ratio to the first\n"
+    )
 }
 
 /// Writes levels straight into the table's file and its indexes, as copies of one that the product made: a million of
@@ -113,7 +115,9 @@ async fn operations(product: &Product, size: u64) -> Result<Vec<Measured>, Failu
     all.push(timed(product, "poll of the feed, 10 changes", poll).await?);
     let snapshot = async |_| product.get("ReplicationApiFunction", "/replication/snapshot").await.map(drop);
     all.push(timed(product, "page of a snapshot", snapshot).await?);
-    all.push(timed(product, "tick of the scheduler", async |_| product.tick("SchedulerFunction").await.map(drop)).await?);
+    all.push(
+        timed(product, "tick of the scheduler", async |_| product.tick("SchedulerFunction").await.map(drop)).await?,
+    );
     Ok(all)
 }
 

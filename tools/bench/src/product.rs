@@ -188,7 +188,9 @@ impl Product {
         let failed = self.functions.batches(function)?(event).await?;
         if !failed.is_empty() {
             let reasons: Vec<_> = failed.iter().filter_map(|message| take_reason(message)).collect();
-            return Err(format!("{function} failed {} of {count} messages: {}", failed.len(), reasons.join("; ")).into());
+            return Err(
+                format!("{function} failed {} of {count} messages: {}", failed.len(), reasons.join("; ")).into()
+            );
         }
         for batch in messages.chunks(MESSAGES_MAX) {
             let entries = batch.iter().enumerate().map(|(place, message)| {

@@ -105,5 +105,9 @@ pub(crate) async fn table(parts: &[Part]) -> Result<String, Failure> {
     for difference in disagreed {
         write!(table, "\n- {difference}")?;
     }
-    if failures.is_empty() { Ok(table) } else { Err(format!("{table}\n\nnot measured: {}", failures.join("\n")).into()) }
+    if failures.is_empty() {
+        Ok(table)
+    } else {
+        Err(format!("{table}\n\nnot measured: {}", failures.join("\n")).into())
+    }
 }

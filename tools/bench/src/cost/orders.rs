@@ -45,9 +45,8 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     for n in 0..TIMES {
         imported.add(each(product, 1, async |_| import(product, token, &receipt(n)).await).await?);
         followed.add(each(product, 1, async |_| product.follow(100).await).await?);
-        let lines = each(product, 1, async |_| {
-            product.deliver(QueueName::StockChanges, "StockWorkerFunction", LINES).await
-        });
+        let lines =
+            each(product, 1, async |_| product.deliver(QueueName::StockChanges, "StockWorkerFunction", LINES).await);
         applied.add(lines.await?);
         // The feed has the lines' changes, which are not the order's cost.
         product.follow(100).await?;

@@ -49,8 +49,7 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     // Its state, which takes it out of the index; the level.
     row("release one line", bill, floor(300, 300));
 
-    let lines: Vec<_> =
-        skus.iter().take(3).map(|sku| json!({ "sku": sku, "storeId": LOCATION, "qty": 1 })).collect();
+    let lines: Vec<_> = skus.iter().take(3).map(|sku| json!({ "sku": sku, "storeId": LOCATION, "qty": 1 })).collect();
     let three = std::cell::RefCell::new(Vec::new());
     let reserve = async |n| {
         let body = json!({ "orderId": format!("order-{n}"), "lines": lines });

@@ -64,18 +64,8 @@ impl Row {
     }
 }
 
-const HEAD: [&str; 10] = [
-    "operation",
-    "AWS calls",
-    "WCU",
-    "RCU",
-    "round trips",
-    "KB",
-    "$/M data",
-    "$/M all",
-    "floor: calls",
-    "floor: WCU",
-];
+const HEAD: [&str; 10] =
+    ["operation", "AWS calls", "WCU", "RCU", "round trips", "KB", "$/M data", "$/M all", "floor: calls", "floor: WCU"];
 
 /// The table, in Markdown.
 pub(crate) fn table(rows: &[Row]) -> String {
@@ -85,8 +75,9 @@ pub(crate) fn table(rows: &[Row]) -> String {
 
 /// Rows of cells, the first of them the head, in columns as wide as their widest cell.
 pub(crate) fn markdown<const N: usize>(cells: &[[String; N]]) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|at| cells.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0));
+    let widths: [usize; N] = std::array::from_fn(|at| {
+        cells.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    });
     let mut lines = Vec::with_capacity(cells.len() + 1);
     for row in cells {
         let padded = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {

@@ -70,9 +70,8 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
         stocked(product, sku).await?;
     }
     let list = async |round| {
-        let one = |sku| {
-            json!({ "productId": sku, "delta": -1, "version": null, "idempotencyKey": format!("{sku}/{round}") })
-        };
+        let one =
+            |sku| json!({ "productId": sku, "delta": -1, "version": null, "idempotencyKey": format!("{sku}/{round}") });
         let body = json!({ "storeId": LOCATION, "updates": skus.iter().map(one).collect::<Vec<_>>() });
         let answer = product.post(FUNCTION, "/inventory/updates", &body).await?;
         let failed = answer.pointer("/summary/failed").and_then(Value::as_u64);

@@ -22,7 +22,13 @@ const PRODUCTS: u64 = 100;
 pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     let mut rows = polls(product).await?;
     let bill = each(product, 1, async |_| product.tick("SchedulerFunction").await.map(drop)).await?;
-    rows.push(Row { name: "tick of the scheduler, nothing due", count: 1, bill, invoked: invoked(1), floor: floor(100, 0) });
+    rows.push(Row {
+        name: "tick of the scheduler, nothing due",
+        count: 1,
+        bill,
+        invoked: invoked(1),
+        floor: floor(100, 0),
+    });
     rows.extend(reconciliation(product).await?);
     Ok(rows)
 }
@@ -41,7 +47,13 @@ async fn polls(product: &Product) -> Result<Vec<Row>, Failure> {
     // Within its second.
     let idle = each(product, 1, async |_| product.tick("PollerFunction").await.map(drop)).await?;
     Ok(vec![
-        Row { name: "poll of 50 rows, each on the queue", count: 1, bill: run, invoked: invoked(1), floor: floor(800, 200) },
+        Row {
+            name: "poll of 50 rows, each on the queue",
+            count: 1,
+            bill: run,
+            invoked: invoked(1),
+            floor: floor(800, 200),
+        },
         Row { name: "tick of a poll that is not due", count: 1, bill: idle, invoked: invoked(1), floor: floor(100, 0) },
     ])
 }

@@ -29,7 +29,8 @@ const TARGET: &str = "x-amz-target";
 /// DynamoDB's operations in [`TARGET`].
 const DYNAMODB: &str = "DynamoDB_20120810";
 
-const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
+const SIGNATURE: &str =
+    "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
 
 /// Asked every five seconds by each instance of the webhook function, whatever it does: no operation's.
 const BACKGROUND: &str = "GetQueueAttributes";
@@ -213,7 +214,8 @@ impl Shared {
         let after = if done { self.look(&touches)? } else { Vec::new() };
         drop(alone);
         let kind = body.get("__type").and_then(Value::as_str).unwrap_or_default();
-        let refusal = kind.ends_with("ConditionalCheckFailedException") || kind.ends_with("TransactionCanceledException");
+        let refusal =
+            kind.ends_with("ConditionalCheckFailedException") || kind.ends_with("TransactionCanceledException");
         let writes = if done {
             let pairs = before.iter().zip(&after);
             pairs.map(|(before, after)| written(&self.table, before.as_ref(), after.as_ref())).sum()

@@ -53,9 +53,7 @@ impl Queues {
                 let most = request.get("MaxNumberOfMessages").and_then(Value::as_u64).unwrap_or(1);
                 let most = usize::try_from(most).unwrap_or_default().min(queue.waiting.len());
                 let messages: Vec<_> = queue.waiting.drain(..most).collect();
-                let shown = |message: &Message| {
-                    json!({ "MessageId": message.id, "ReceiptHandle": message.id, "Body": message.body })
-                };
+                let shown = |message: &Message| json!({ "MessageId": message.id, "ReceiptHandle": message.id, "Body": message.body });
                 let answer = json!({ "Messages": messages.iter().map(shown).collect::<Vec<_>>() });
                 queue.in_flight.extend(messages.into_iter().map(|message| (message.id.clone(), message)));
                 answer
