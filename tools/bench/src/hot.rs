@@ -199,7 +199,11 @@ async fn put_units(store: &DynamoStore, key: &LevelKey, units: u64) -> Result<()
     let quantity = Quantity::new(i64::try_from(units)?)?;
     let count = event("stock", EventBody::Count { quantity, means: Means::Available, sequence: 0 });
     let stocked = apply_group(store, &SystemClock, key, &[count]).await;
-    if stocked.outcomes == [Outcome::Applied] { Ok(()) } else { Err("the level could not be stocked".into()) }
+    // A write whose answer came too late is found done.
+    match stocked.outcomes.as_slice() {
+        [Outcome::Applied | Outcome::Duplicate] => Ok(()),
+        _ => Err(format!("the level could not be stocked: {stocked:?}").into()),
+    }
 }
 
 async fn units_of(store: &DynamoStore, key: &LevelKey) -> Result<u64, Failure> {

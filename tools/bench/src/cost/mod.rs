@@ -28,7 +28,7 @@ pub(crate) use updates::{LOCATION, adjust, stocked, update};
 
 /// Operations of one kind are made so often: a multiple of the sixteen changes after which a page of history is written,
 /// so that its share is whole.
-pub(crate) const TIMES: u64 = 64;
+pub(crate) const TIMES: u64 = 32;
 
 /// One invocation through the HTTP API for each operation.
 pub(crate) const fn by_http(count: u64) -> Invoked {

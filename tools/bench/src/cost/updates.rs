@@ -41,6 +41,13 @@ pub(crate) async fn update(product: &Product, sku: &str, version: Option<u64>, k
 
 /// The rows of this part.
 pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
+    let mut rows = single(product).await?;
+    rows.push(listed(product).await?);
+    Ok(rows)
+}
+
+/// Updates by a request each.
+pub(super) async fn single(product: &Product) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     let mut row = |name, count, bill, floor| {
         rows.push(Row { name, count, bill, invoked: by_http(count), floor });
@@ -64,7 +71,10 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     let repeats = async |_| update(product, "keyed", None, &format!("k{}", TIMES - 1)).await.map(drop);
     let bill = each(product, TIMES, repeats).await?;
     row("the same again", TIMES, bill, floor(200, 200));
+    Ok(rows)
+}
 
+async fn listed(product: &Product) -> Result<Row, Failure> {
     let skus: Vec<_> = (0..LIST).map(|n| format!("listed-{n}")).collect();
     for sku in &skus {
         stocked(product, sku).await?;
@@ -79,12 +89,11 @@ pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     };
     // Sixteen rounds, so that each level writes one page of history.
     let bill = each(product, 16, list).await?;
-    rows.push(Row {
+    Ok(Row {
         name: "one of a list of 100 updates with keys",
         count: 16 * LIST,
         bill,
         invoked: by_http(16),
         floor: floor(200, 200),
-    });
-    Ok(rows)
+    })
 }

@@ -133,7 +133,7 @@ async fn settle(meter: Arc<Shared>, headers: HeaderMap, body: Bytes) -> Response
     let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
     let (service, operation) = target.split_once('.').unwrap_or_default();
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let background = operation == BACKGROUND || meter.is_background(&request);
+    let background = operation == BACKGROUND || meter.is_background(&request) || is_repeated(&headers);
     let (service, answered) = if service == DYNAMODB {
         (Service::DynamoDb, meter.dynamodb(operation, request).await)
     } else {
@@ -264,6 +264,12 @@ impl Shared {
         };
         Touch { key, put }
     }
+}
+
+/// Whether the SDK sends a call again whose answer took too long: the machine's doing, and no operation's.
+fn is_repeated(headers: &HeaderMap) -> bool {
+    let attempt = headers.get("amz-sdk-request").and_then(|attempt| attempt.to_str().ok());
+    attempt.is_some_and(|attempt| !attempt.contains("attempt=1"))
 }
 
 /// A key as one text.
