@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use evenstock_app::{Answer, Clock, StockStore, apply_group, request};
 use evenstock_domain::{
     ActorCode, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Outcome, Quantity, Sku, Source,
@@ -25,6 +27,9 @@ use rivals::{ReadVersionWrite, ThreeItems};
 
 /// How long a call takes at least: about what DynamoDB needs, so that writers meet as they would there.
 const CALL: Duration = Duration::from_millis(5);
+
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Messages of one batch, where requests come through the queue.
 const BATCH: usize = 10;
@@ -98,7 +103,7 @@ pub(crate) async fn contest(contest: Contest) -> Result<String, Failure> {
     let template = Template::built_in()?;
     let dynamo = LocalDynamo::start(None, &template.table).await?;
     let meter = Meter::start(&dynamo, &template.table, CALL).await?;
-    let client = dynamodb_client(&aws(&meter));
+    let client = patient(&dynamodb_client(&aws(&meter)));
     let store = DynamoStore::new(client.clone(), &template.table.name, 400);
     let table = template.table.name.clone();
     let Contest { writers, requests, tries } = contest;
@@ -117,6 +122,12 @@ pub(crate) async fn contest(contest: Contest) -> Result<String, Failure> {
          the last two give up after {tries} tries\n\n{}",
         markdown(&cells)
     ))
+}
+
+/// A client that waits as long as it takes: what a busy machine delays is nobody's conflict.
+fn patient(client: &Client) -> Client {
+    let timeouts = TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build();
+    Client::from_conf(client.config().to_builder().timeout_config(timeouts).build())
 }
 
 async fn run<C: Contestant>(name: &str, way: C, meter: &Meter, contest: Contest) -> Result<[String; 7], Failure> {
