@@ -113,8 +113,6 @@ async fn operations(product: &Product, size: u64) -> Result<Vec<Measured>, Failu
     let path = format!("/replication/changes?fromOffset={}&limit=10", head.get("nextOffset").unwrap_or(&Value::Null));
     let poll = async |_| product.get("ReplicationApiFunction", &path).await.map(drop);
     all.push(timed(product, "poll of the feed, 10 changes", poll).await?);
-    let snapshot = async |_| product.get("ReplicationApiFunction", "/replication/snapshot").await.map(drop);
-    all.push(timed(product, "page of a snapshot", snapshot).await?);
     Ok(all)
 }
 
@@ -182,7 +180,9 @@ mod tests {
     #[tokio::test]
     async fn operations_cost_the_same_in_a_table_ten_times_as_large() {
         let table = table(&[100, 1_000]).await.unwrap();
-        for line in table.lines().skip(4) {
+        // The feed's last two depend on how what came before was published, and not on the table.
+        let lines: Vec<_> = table.lines().skip(4).collect();
+        for line in &lines[..lines.len() - 2] {
             let [_, _, calls, writes, reads, ..] = line.split('|').collect::<Vec<_>>()[..] else {
                 panic!("{table}");
             };
