@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::hot::Failure;
+use crate::Failure;
+use crate::cost::decimal;
 use crate::parts::Running;
 
 const STORE: &str = "store-7";
@@ -148,7 +149,7 @@ fn row(
         let place = (lags.len() * percent).div_ceil(100).saturating_sub(1);
         lags.get(place).map_or_else(|| "-".to_owned(), u128::to_string)
     };
-    let asked = if polls { crate::hot::hundredths(sight.asked, answered.len() as u64) } else { "-".to_owned() };
+    let asked = if polls { decimal(sight.asked * 100 / (answered.len() as u64).max(1), 2) } else { "-".to_owned() };
     let (p50, p95, most) = (percentile(50), percentile(95), percentile(100));
     writeln!(table, "{name:<24} {:>6} {asked:>12} {p50:>8} {p95:>8} {most:>8}", lags.len())?;
     Ok(())

@@ -1,15 +1,25 @@
 //! `evenstock-bench`: what operations cost, in counts that do not depend on the machine; and how long a change takes to a
 //! shop, which does.
 
-mod counted;
+mod cost;
+mod growth;
 mod hot;
 mod lag;
+mod meter;
+mod outside;
 mod parts;
+mod prices;
+mod product;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hot::Contest;
 use parts::Part;
+
+/// Why a measurement could not be made.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Counts what Evenstock's operations cost on an embedded DynamoDB.
 #[derive(Debug, Parser)]
@@ -21,7 +31,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Many writers on one SKU: our one conditional write beside read-version-write on the same table.
+    /// What each operation of the product costs: calls of AWS, capacity units, round trips, dollars.
+    Cost {
+        /// Some parts only.
+        #[arg(long, value_delimiter = ',')]
+        parts: Vec<cost::Part>,
+    },
+    /// What operations cost while one table grows.
+    Growth {
+        /// SKUs in the table, ascending.
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
+        sizes: Vec<u64>,
+    },
+    /// Many writers on one SKU: ours beside read-version-write and a transaction of three items, on the same table.
     Hot {
         /// Writers at a time.
         #[arg(long, default_value_t = 64)]
@@ -29,6 +51,9 @@ enum Command {
         /// Requests that each of them makes, one after the other.
         #[arg(long, default_value_t = 10)]
         requests: u32,
+        /// Tries after which the other two give a request up.
+        #[arg(long, default_value_t = 10)]
+        tries: u32,
     },
     /// From a write at the centre to its sight at a store node and at a reader of the feed, both by long poll.
     Lag {
@@ -51,7 +76,9 @@ fn measure() -> ExitCode {
     let command = Cli::parse().command;
     let measured = async {
         match command {
-            Command::Hot { writers, requests } => hot::contest(writers, requests).await,
+            Command::Cost { parts } => cost::table(&parts).await,
+            Command::Growth { sizes } => growth::table(&sizes).await,
+            Command::Hot { writers, requests, tries } => hot::contest(Contest { writers, requests, tries }).await,
             Command::Lag { writes } => lag::race(writes).await,
         }
     };

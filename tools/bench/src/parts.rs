@@ -7,7 +7,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::hot::Failure;
+use crate::Failure;
 
 /// Tells a process which part it is.
 const PART: &str = "EVENSTOCK_BENCH_PART";

@@ -10,7 +10,7 @@ mod commands;
 mod dead_letters;
 pub mod dynamo;
 pub mod filter;
-mod functions;
+pub mod functions;
 mod home;
 mod local_routes;
 mod pump;

@@ -4,6 +4,7 @@ mod callbacks;
 mod central;
 mod operations;
 mod orders;
+mod queues;
 mod site;
 mod stock;
 mod warehouses;
@@ -21,20 +22,20 @@ use evenstock_runtime::{ConfigError, Environment};
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
-use crate::queue::LocalQueues;
+pub use queues::Queues;
 use site::Site;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
-pub(crate) type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
+pub type BatchHandler = Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<Vec<String>, String>> + Send + Sync>;
 
 /// Handles a batch of the stream: the sequence numbers of the records that failed.
-pub(crate) type StreamHandler = Arc<dyn Fn(Event) -> BoxFuture<'static, Vec<String>> + Send + Sync>;
+pub type StreamHandler = Arc<dyn Fn(Event) -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
 /// Handles a tick of a schedule: its report, or why it failed.
-pub(crate) type TickHandler = Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
+pub type TickHandler = Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
 /// Everything that can be triggered.
-pub(crate) struct Functions {
+pub struct Functions {
     http: BTreeMap<&'static str, Router>,
     batches: BTreeMap<&'static str, BatchHandler>,
     ticks: BTreeMap<&'static str, TickHandler>,
@@ -45,7 +46,7 @@ pub(crate) struct Functions {
 
 /// Why the functions cannot be wired.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WiringError {
+pub enum WiringError {
     /// The environment.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -79,13 +80,16 @@ pub(crate) enum WiringError {
 
 impl Functions {
     /// Wires all functions to the table at `endpoint` and the queues.
-    pub(crate) async fn wire(
+    ///
+    /// # Errors
+    /// [`WiringError`] when the environment does not suffice, or the key `demo` cannot be stored.
+    pub async fn wire(
         environment: &Environment,
         endpoint: &str,
         table: &str,
-        queues: &LocalQueues,
+        queues: impl Into<Queues>,
     ) -> Result<Self, WiringError> {
-        let site = Site::open(environment, endpoint, table, queues).await?;
+        let site = Site::open(environment, endpoint, table, queues.into()).await?;
         let mut functions = Self {
             http: BTreeMap::new(),
             batches: BTreeMap::new(),
@@ -103,22 +107,34 @@ impl Functions {
     }
 
     /// A function's routes.
-    pub(crate) fn http(&self, function: &str) -> Result<Router, WiringError> {
+    ///
+    /// # Errors
+    /// [`WiringError::Unserved`] when it is none of those.
+    pub fn http(&self, function: &str) -> Result<Router, WiringError> {
         self.http.get(function).cloned().ok_or_else(|| unserved(function, "HttpApi"))
     }
 
     /// A function that is given batches of a queue.
-    pub(crate) fn batches(&self, function: &str) -> Result<BatchHandler, WiringError> {
+    ///
+    /// # Errors
+    /// [`WiringError::Unserved`] when it is none of those.
+    pub fn batches(&self, function: &str) -> Result<BatchHandler, WiringError> {
         self.batches.get(function).cloned().ok_or_else(|| unserved(function, "SQS"))
     }
 
     /// A function that is called by a schedule.
-    pub(crate) fn ticks(&self, function: &str) -> Result<TickHandler, WiringError> {
+    ///
+    /// # Errors
+    /// [`WiringError::Unserved`] when it is none of those.
+    pub fn ticks(&self, function: &str) -> Result<TickHandler, WiringError> {
         self.ticks.get(function).cloned().ok_or_else(|| unserved(function, "Schedule"))
     }
 
     /// A function that is given the table's stream.
-    pub(crate) fn stream(&self, function: &str) -> Result<StreamHandler, WiringError> {
+    ///
+    /// # Errors
+    /// [`WiringError::Unserved`] when it is none of those.
+    pub fn stream(&self, function: &str) -> Result<StreamHandler, WiringError> {
         self.streams.get(function).cloned().ok_or_else(|| unserved(function, "DynamoDB"))
     }
 

@@ -8,8 +8,7 @@ use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
 use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
 
-use super::WiringError;
-use crate::queue::LocalQueues;
+use super::{Queues, WiringError};
 
 /// The key that every laptop accepts: all scopes, any organization.
 const DEMO_KEY: &str = "demo";
@@ -18,7 +17,7 @@ const DEMO_KEY: &str = "demo";
 pub(super) struct Site<'a> {
     pub(super) environment: &'a Environment,
     pub(super) store: Arc<DynamoStore>,
-    pub(super) queues: LocalQueues,
+    pub(super) queues: Queues,
     pub(super) access: AccessControl,
     pub(super) ids: EventIdKey,
 }
@@ -29,7 +28,7 @@ impl<'a> Site<'a> {
         environment: &'a Environment,
         endpoint: &str,
         table: &str,
-        queues: &LocalQueues,
+        queues: Queues,
     ) -> Result<Self, WiringError> {
         let client = dynamodb_client(&AwsSettings {
             region: "local".to_owned(),
@@ -43,7 +42,7 @@ impl<'a> Site<'a> {
         // One process stands in for all functions, and so do its counters.
         evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
-        Ok(Self { environment, store, queues: queues.clone(), access, ids: environment.event_id_key()? })
+        Ok(Self { environment, store, queues, access, ids: environment.event_id_key()? })
     }
 
     /// The table, for functions that own their store.
