@@ -34,8 +34,8 @@ pub(crate) async fn after_reservation<S: StockStore, Q, C: Clock, B>(
 }
 
 /// Moves stock by what became of an order, and says what it is announced as.
-pub(crate) async fn after_receipt<S, Q: Queue, C>(
-    publisher: &Publisher<S, Q, C>,
+pub(crate) async fn after_receipt<S, Q: Queue, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
     old: Option<&Receipt>,
     new: &Receipt,
 ) -> Result<Vec<Announcement>, StoreError> {
@@ -51,4 +51,20 @@ pub(crate) async fn after_receipt<S, Q: Queue, C>(
         debug!(store.id = %new.store, lines = changes.len(), "lines of an order of {} queued", new.store);
     }
     Ok(announcements)
+}
+
+/// Makes the level follow a conflict that somebody settled, and says what a new one is announced as. What a policy
+/// decided was applied before its change was acknowledged.
+pub(crate) async fn after_conflict<S: StockStore, Q, C: Clock, B>(
+    publisher: &Publisher<S, Q, C, B>,
+    conflict: &Conflict,
+    found: bool,
+) -> Result<Option<Announcement>, StoreError> {
+    let Publisher { store, clock, ids, .. } = publisher;
+    if conflict.resolution.as_ref().is_some_and(|resolution| resolution.by.is_some()) {
+        follow_conflict(CountDeps { store, clock, ids }, conflict).await?;
+    }
+    let (id, status) = (&conflict.id, conflict.status());
+    debug!(conflict.id = id, status, found, "conflict {id} is {status}");
+    Ok(found.then(|| conflict.announcement()))
 }
