@@ -21,6 +21,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
 use crate::queue::LocalQueues;
+use crate::template::Template;
 use site::Site;
 
 /// Handles a batch of a queue: the ids of the messages that failed, or why all did.
@@ -60,6 +61,12 @@ pub(crate) enum WiringError {
     /// The client of warehouses.
     #[error(transparent)]
     Warehouses(#[from] WarehouseClientError),
+    /// What is called cannot be written down.
+    #[error("RECORD_CALLS is no folder to write into")]
+    Record(#[source] std::io::Error),
+    /// A function that the template does not have, or that has no role.
+    #[error("template.yaml gives {0} no role")]
+    NoRole(&'static str),
     /// A name that is none.
     #[error("DEFAULT_ORGANIZATION is not a name")]
     Organization,
@@ -78,10 +85,10 @@ impl Functions {
     pub(crate) async fn wire(
         environment: &Environment,
         endpoint: &str,
-        table: &str,
+        template: &Template,
         queues: &LocalQueues,
     ) -> Result<Self, WiringError> {
-        let site = Site::open(environment, endpoint, table, queues).await?;
+        let site = Site::open(environment, endpoint, template, queues).await?;
         let mut functions = Self {
             http: BTreeMap::new(),
             batches: BTreeMap::new(),
