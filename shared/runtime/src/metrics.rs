@@ -61,6 +61,8 @@ counters! {
     InventoryUpdates = "inventoryUpdates",
     /// Messages that failed for the last time.
     DlqEvents = "dlqEvents",
+    /// Polls of a marketplace that read all they could; an alarm misses them.
+    PollsCompleted = "pollsCompleted",
     /// Time that requests took, in milliseconds, summed.
     LatencySumMs = "latencySumMs",
 }
