@@ -13,6 +13,8 @@
 
 mod cloud;
 mod program;
+mod request;
+mod secrets;
 #[path = "../template/yaml.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests of the template use the rest")]
 mod yaml;
