@@ -21,7 +21,7 @@ fn allowed() -> BTreeSet<[String; 4]> {
             for (action, resource) in
                 statement.actions.iter().flat_map(|action| statement.resources.iter().map(move |thing| (action, thing)))
             {
-                let entry = |pattern: &str| [&function, action, resource, pattern].map(|part: &str| part.to_owned());
+                let entry = |pattern: &str| [function.as_str(), action, resource, pattern].map(str::to_owned);
                 match patterns.as_slice() {
                     [] => all.extend([entry("")]),
                     some => all.extend(some.iter().map(|pattern| entry(pattern))),
@@ -37,9 +37,11 @@ fn called(folder: &Path) -> BTreeSet<[String; 4]> {
     let mut all = BTreeSet::new();
     for made in Record::read(folder).expect("the tests that ran before wrote it") {
         let under = if made.under.is_empty() { vec![String::new()] } else { made.under };
-        all.extend(under.into_iter().map(|pattern| {
-            [made.function.clone(), made.action.clone(), made.resource.clone(), pattern]
-        }));
+        all.extend(
+            under
+                .into_iter()
+                .map(|pattern| [made.function.clone(), made.action.clone(), made.resource.clone(), pattern]),
+        );
     }
     all
 }
@@ -50,7 +52,8 @@ fn everything_that_a_role_allows_is_called() {
     let folder = environment.required("RECORD_CALLS").expect("it names the folder; use `.ci/run test lambda rights`");
     let (allowed, called) = (allowed(), called(Path::new(folder)));
     assert!(allowed.len() > 60 && !called.is_empty(), "there is something to compare");
-    let show = |some: BTreeSet<&[String; 4]>| some.into_iter().map(|parts| parts.join(" ")).collect::<Vec<_>>().join("\n");
+    let show =
+        |some: BTreeSet<&[String; 4]>| some.into_iter().map(|parts| parts.join(" ")).collect::<Vec<_>>().join("\n");
     let superfluous = show(allowed.difference(&called).collect());
     assert!(superfluous.is_empty(), "allowed, and called in no test:\n{superfluous}");
     let missing = show(called.difference(&allowed).collect());

@@ -43,7 +43,8 @@ struct Services {
 
 /// What the roles of the template allow.
 fn rights(template: &Template) -> BTreeMap<String, Rights> {
-    let record = Environment::of_process().optional("RECORD_CALLS").map(|folder| Record::open(Path::new(folder)).unwrap());
+    let record =
+        Environment::of_process().optional("RECORD_CALLS").map(|folder| Record::open(Path::new(folder)).unwrap());
     let record = record.map(Arc::new);
     let rights = |(function, allowed): (&String, &Vec<_>)| {
         (function.clone(), Rights::new(function, allowed.clone(), record.clone()))

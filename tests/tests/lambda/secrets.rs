@@ -67,7 +67,8 @@ async fn token_and_secret_of_a_store_are_opened_where_they_are_needed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn secret_of_an_endpoint_signs_what_is_sent_there() {
     let stack = Stack::start().await;
-    let endpoint = json!({ "organizationId": "demo", "event": "stock.low", "targetUrl": "https://receiver.invalid/hook" });
+    let endpoint =
+        json!({ "organizationId": "demo", "event": "stock.low", "targetUrl": "https://receiver.invalid/hook" });
     let register = request("POST", "/webhooks/register", &[("idempotency-key", "once")], Some(&endpoint));
     let registered = stack.ask("CallbacksApiFunction", &register, 200).await;
     let secret = &stack.ask("CallbacksApiFunction", &register, 200).await["secret"];

@@ -21,7 +21,8 @@ fn watched(file: &Value, metric: &str) -> BTreeSet<String> {
 
 /// The nested stack that a file is.
 fn nested(template: &Template, file: &str) -> Value {
-    let found = template.of_type("AWS::Serverless::Application").find(|(_, stack)| stack["Properties"]["Location"] == file);
+    let found =
+        template.of_type("AWS::Serverless::Application").find(|(_, stack)| stack["Properties"]["Location"] == file);
     found.unwrap_or_else(|| panic!("{file} is in no stack")).1["Properties"]["Parameters"].clone()
 }
 
@@ -106,7 +107,9 @@ fn dashboard_shows_every_function_and_queue() {
     for (name, _) in template.of_type("AWS::SQS::Queue") {
         assert!(body.contains(&format!("${{{name}Name}}")), "infra/dashboard.yaml does not show {name}");
     }
-    for metric in ["Count", "4xx", "5xx", "Latency", "Throttles", "IteratorAge", "breakerOpen", "ConsumedWriteCapacityUnits"] {
+    for metric in
+        ["Count", "4xx", "5xx", "Latency", "Throttles", "IteratorAge", "breakerOpen", "ConsumedWriteCapacityUnits"]
+    {
         assert!(body.contains(&format!("\"{metric}\"")), "infra/dashboard.yaml does not show {metric}");
     }
 }

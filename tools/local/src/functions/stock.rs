@@ -109,12 +109,8 @@ fn follow(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError>
         }
     });
     let own = site.of("SchedulerFunction")?;
-    let scheduler = Arc::new(Scheduler {
-        store: own.table(),
-        queue: own.queues,
-        clock: SystemClock,
-        ids: site.ids.clone(),
-    });
+    let scheduler =
+        Arc::new(Scheduler { store: own.table(), queue: own.queues, clock: SystemClock, ids: site.ids.clone() });
     functions.on_tick("SchedulerFunction", move || {
         let scheduler = Arc::clone(&scheduler);
         async move { evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error)) }

@@ -39,12 +39,8 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
     functions.on_http("SyncApiFunction", routes);
 
     let own = site.of("WarehouseEventsFunction")?;
-    let events = Arc::new(WarehouseEvents {
-        store: own.table(),
-        queue: own.queues,
-        clock: SystemClock,
-        ids: site.ids.clone(),
-    });
+    let events =
+        Arc::new(WarehouseEvents { store: own.table(), queue: own.queues, clock: SystemClock, ids: site.ids.clone() });
     functions.on_batch("WarehouseEventsFunction", move |event| {
         let events = Arc::clone(&events);
         async move {

@@ -84,7 +84,8 @@ fn dynamodb(operation: &str, body: &Value) -> Option<Vec<Call>> {
         return Some(tables.iter().map(call).collect());
     }
     let table = body["TableName"].as_str()?;
-    let resource = body["IndexName"].as_str().map_or_else(|| table.to_owned(), |index| format!("{table}/index/{index}"));
+    let resource =
+        body["IndexName"].as_str().map_or_else(|| table.to_owned(), |index| format!("{table}/index/{index}"));
     let keys = partition_of(&body["Key"]).or_else(|| partition_of(&body["Item"])).or_else(|| queried(body));
     Some(vec![Call::new(&action, &resource).saying(LEADING_KEYS, keys.into_iter().collect())])
 }

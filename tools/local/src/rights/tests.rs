@@ -50,7 +50,9 @@ fn any_needs_a_value_and_all_does_not() {
 
 #[test]
 fn stars_stand_for_any_text() {
-    for (pattern, text) in [("K#*", "K#"), ("*#W#*", "demo#W#e"), ("*#Q", "demo#Q"), ("*", ""), ("a", "a"), ("*a*b", "xaxb")] {
+    for (pattern, text) in
+        [("K#*", "K#"), ("*#W#*", "demo#W#e"), ("*#Q", "demo#Q"), ("*", ""), ("a", "a"), ("*a*b", "xaxb")]
+    {
         assert!(fits(pattern, text), "{pattern} {text}");
     }
     for (pattern, text) in [("K#*", "xK#"), ("*#W#*", "demo#W"), ("*#Q", "demo#Q2"), ("a", "ab"), ("ab*b", "ab")] {

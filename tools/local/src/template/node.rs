@@ -125,7 +125,8 @@ impl<'a> Node<'a> {
     pub(super) fn thing(&self) -> Result<String, TemplateError> {
         match self.value {
             Value::Tagged(tagged) if tagged.tag == "Sub" => {
-                let inner = self.tagged_text(&tagged.value)?.strip_prefix("${").and_then(|text| text.split_once(".Arn}"));
+                let inner =
+                    self.tagged_text(&tagged.value)?.strip_prefix("${").and_then(|text| text.split_once(".Arn}"));
                 let (name, rest) = inner.ok_or_else(|| self.wrong("must begin with ${NAME.Arn}"))?;
                 Ok(format!("{name}{rest}"))
             }

@@ -28,7 +28,9 @@ fn statement(found: &Node<'_>) -> Result<Statement, TemplateError> {
         return Err(effect.wrong("must be Allow"));
     }
     let mut conditions = Vec::new();
-    for (operator, about) in found.get("Condition").map(|condition| condition.entries()).transpose()?.unwrap_or_default() {
+    for (operator, about) in
+        found.get("Condition").map(|condition| condition.entries()).transpose()?.unwrap_or_default()
+    {
         let how_many = match operator {
             "ForAllValues:StringEquals" | "ForAllValues:StringLike" => HowMany::All,
             "ForAnyValue:StringEquals" | "ForAnyValue:StringLike" => HowMany::Any,
