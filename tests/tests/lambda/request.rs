@@ -24,11 +24,20 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 
 /// A batch of one message.
 pub(crate) fn batch(body: &Value) -> Value {
-    json!({ "Records": [{
-        "messageId": "m-1", "receiptHandle": "r", "body": body.to_string(), "messageAttributes": {}, "md5OfBody": "-",
-        "attributes": {
-            "ApproximateReceiveCount": "1", "SentTimestamp": "0", "SenderId": "s", "ApproximateFirstReceiveTimestamp": "0",
-        },
-        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:q", "awsRegion": "eu-central-1",
-    }] })
+    batch_of(core::slice::from_ref(body), 1)
+}
+
+/// A batch of messages that are received for the `receives`th time.
+pub(crate) fn batch_of(bodies: &[Value], receives: u32) -> Value {
+    let message = |(n, body): (usize, &Value)| {
+        json!({
+            "messageId": format!("m-{n}"), "receiptHandle": "r", "body": body.to_string(), "messageAttributes": {},
+            "md5OfBody": "-",
+            "attributes": {
+                "ApproximateReceiveCount": receives.to_string(), "SentTimestamp": "0", "SenderId": "s", "ApproximateFirstReceiveTimestamp": "0",
+            },
+            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:q", "awsRegion": "eu-central-1",
+        })
+    };
+    json!({ "Records": bodies.iter().enumerate().map(message).collect::<Vec<_>>() })
 }
