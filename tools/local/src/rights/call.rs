@@ -91,12 +91,12 @@ fn dynamodb(operation: &str, body: &Value) -> Option<Vec<Call>> {
 }
 
 fn partition_of(key: &Value) -> Option<String> {
-    key["pk"]["S"].as_str().map(str::to_owned)
+    key.get("pk")?.get("S")?.as_str().map(str::to_owned)
 }
 
 /// The partition that a query is about: its condition begins `NAME = :VALUE`.
 fn queried(body: &Value) -> Option<String> {
     let condition = body["KeyConditionExpression"].as_str()?;
-    let equal = condition.split(" AND ").find_map(|part| part.split_once(" = "))?;
-    body["ExpressionAttributeValues"][equal.1.trim()]["S"].as_str().map(str::to_owned)
+    let (_, value) = condition.split(" AND ").find_map(|part| part.split_once(" = "))?;
+    body.get("ExpressionAttributeValues")?.get(value.trim())?.get("S")?.as_str().map(str::to_owned)
 }
