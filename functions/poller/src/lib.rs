@@ -9,6 +9,7 @@ use evenstock_app::{
     Poller, Queue, StockFeed, StoreError, SwitchStore, Turn, begin_job, finish_job, poll, with_causes,
 };
 use evenstock_domain::{JobCounters, JobId, JobReport};
+use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId, new_id};
 use serde_json::{Value, json};
 use tracing::{error, warn};
@@ -86,6 +87,7 @@ where
     let begun = polls.clock.now();
     let plan = PollPlan { interval_ms: switch.interval_ms.unwrap_or(plan.interval_ms), ..plan.clone() };
     let report = Box::pin(poll(&poller(polls, feed), &plan, trigger, &new_id())).await?;
+    count_completed(&report);
     if !matches!(report.outcome, PollOutcome::NotDue) {
         polls.store.mark_run(&plan.organization, begun).await?;
     }
@@ -149,6 +151,7 @@ where
         (JobReport::default(), None)
     } else {
         let report = Box::pin(poll(&poller(polls, feed), plan, PollTrigger::Manual, &job.job_id)).await?;
+        count_completed(&report);
         (job_report(&report), failure(&report.outcome))
     };
     if let Some(reason) = failure {
@@ -158,6 +161,13 @@ where
         finish_job(store, clock, &plan.organization, id, &report, failure).await?;
     }
     Ok(())
+}
+
+/// An alarm rises when none is counted for long.
+fn count_completed(report: &PollReport) {
+    if matches!(report.outcome, PollOutcome::Completed | PollOutcome::Unfinished) {
+        count(Counter::PollsCompleted, 1);
+    }
 }
 
 /// A job whose poll was not made has failed, and asking again at once would not help: it is not delivered again.

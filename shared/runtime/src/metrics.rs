@@ -89,6 +89,8 @@ counters! {
     ReconciliationsFailed = "reconciliationsFailed",
     /// Levels that a comparison found to be wrong, and set right.
     DriftRepaired = "driftRepaired",
+    /// Polls of a marketplace that read all they could; an alarm misses them.
+    PollsCompleted = "pollsCompleted",
     /// Time that requests took, in milliseconds, summed.
     LatencySumMs = "latencySumMs",
 }

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use evenstock_runtime::Environment;
 use reqwest::{Client, Method};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -23,6 +24,9 @@ impl Runner {
         command.env("MARKETPLACE_B_API", marketplace).env("POLL_INTERVAL_SECONDS", "1");
         command.env("MARKETPLACE_BASE_URL", marketplace).env("RECEIPT_RETRY_BASE_SECONDS", "1");
         command.env("SWEEP_INTERVAL_SECONDS", "1");
+        if let Some(folder) = Environment::of_process().optional("RECORD_CALLS") {
+            command.env("RECORD_CALLS", folder);
+        }
         let mut process = command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let line = BufReader::new(process.stdout.take().unwrap()).lines().next_line().await.unwrap();
         let base = line.unwrap().strip_prefix("ready ").expect("the line is `ready URL`").to_owned();

@@ -1,7 +1,9 @@
 //! What the programs find at `AWS_ENDPOINT_URL`: DynamoDB for real (embedded), and just enough of SQS and KMS to take
-//! what is sent and to wrap keys. One address for all, as Lambda's own variable has it.
+//! what is sent and to wrap keys. One address for all, as Lambda's own variable has it. What a function's role does not
+//! allow is denied.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -12,8 +14,9 @@ use axum::response::{IntoResponse, Response};
 use evenstock_app::{Clock, KeyAdminStore, NewKey, Scope};
 use evenstock_domain::OrganizationId;
 use evenstock_local::dynamo::LocalDynamo;
+use evenstock_local::rights::{Record, Rights, calls_of};
 use evenstock_local::template::Template;
-use evenstock_runtime::SystemClock;
+use evenstock_runtime::{Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -34,6 +37,19 @@ struct Services {
     dynamodb: String,
     /// Messages sent, by queue.
     sent: Mutex<BTreeMap<String, u64>>,
+    /// What each function may do.
+    rights: BTreeMap<String, Rights>,
+}
+
+/// What the roles of the template allow.
+fn rights(template: &Template) -> BTreeMap<String, Rights> {
+    let record =
+        Environment::of_process().optional("RECORD_CALLS").map(|folder| Record::open(Path::new(folder)).unwrap());
+    let record = record.map(Arc::new);
+    let rights = |(function, allowed): (&String, &Vec<_>)| {
+        (function.clone(), Rights::new(function, allowed.clone(), record.clone()))
+    };
+    template.rights.iter().map(rights).collect()
 }
 
 impl Cloud {
@@ -41,7 +57,12 @@ impl Cloud {
         let template = Template::built_in().unwrap();
         let dynamo = LocalDynamo::start(None, &template.table).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let services = Arc::new(Services { client, dynamodb: dynamo.endpoint().to_owned(), sent: Mutex::default() });
+        let services = Arc::new(Services {
+            client,
+            dynamodb: dynamo.endpoint().to_owned(),
+            sent: Mutex::default(),
+            rights: rights(&template),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(serve).with_state(Arc::clone(&services));
@@ -82,10 +103,14 @@ impl Cloud {
 
 async fn serve(State(services): State<Arc<Services>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Err(denied) = services.check(&headers, &target, &asked) {
+        let error = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": denied });
+        return (StatusCode::BAD_REQUEST, answer(&error)).into_response();
+    }
     if target.starts_with("DynamoDB_") {
         return services.forward(headers, body).await;
     }
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     match target.as_str() {
         "AmazonSQS.SendMessageBatch" => answer(&services.take(&asked)),
         "AmazonSQS.GetQueueAttributes" => {
@@ -99,6 +124,10 @@ async fn serve(State(services): State<Arc<Services>>, headers: HeaderMap, body: 
             answer(&json!({ "KeyId": asked["KeyId"], "Plaintext": key, "CiphertextBlob": key }))
         }
         "TrentService.Decrypt" => answer(&json!({ "KeyId": asked["KeyId"], "Plaintext": asked["CiphertextBlob"] })),
+        "AWSEvents.PutEvents" => {
+            let taken = asked["Entries"].as_array().into_iter().flatten().map(|_| json!({ "EventId": "e" }));
+            answer(&json!({ "FailedEntryCount": 0, "Entries": taken.collect::<Vec<_>>() }))
+        }
         _ => (StatusCode::NOT_IMPLEMENTED, format!("nothing here does {target}")).into_response(),
     }
 }
@@ -108,6 +137,17 @@ fn answer(body: &Value) -> Response {
 }
 
 impl Services {
+    /// Whether the function whose name is the access key may do what it asks for; the suite itself has another name.
+    fn check(&self, headers: &HeaderMap, target: &str, asked: &Value) -> Result<(), String> {
+        let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let name = signed.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
+        let Some(rights) = self.rights.get(name) else {
+            return if name == "test" { Ok(()) } else { Err(format!("{name} is no function")) };
+        };
+        let calls = calls_of(target, asked).ok_or_else(|| format!("{target} is not known here"))?;
+        calls.iter().try_for_each(|call| rights.check(call)).map_err(|denied| denied.to_string())
+    }
+
     async fn forward(&self, headers: HeaderMap, body: Bytes) -> Response {
         let mut request = self.client.post(&self.dynamodb).body(body);
         for name in ["x-amz-target", "x-amz-date", "content-type", "authorization"] {

@@ -13,6 +13,10 @@
 
 mod cloud;
 mod program;
+mod rare;
+mod request;
+mod secrets;
+mod stack;
 #[path = "../template/yaml.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests of the template use the rest")]
 mod yaml;

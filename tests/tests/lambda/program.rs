@@ -15,8 +15,9 @@ use tokio::time::sleep;
 use crate::cloud::Cloud;
 use crate::yaml::{Target, Template, read};
 
-/// Values of parameters that have no default.
-const PARAMETERS: [(&str, &str); 1] = [("MarketplaceASecret", "secret")];
+/// Values of parameters that have no default, and of some that allow more than their defaults do.
+const PARAMETERS: [(&str, &str); 3] =
+    [("MarketplaceASecret", "secret"), ("BusEvents", "*"), ("AllowPrivateCallbacks", "true")];
 
 /// Stands for every secret that the template makes.
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";

@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use evenstock_runtime::Environment;
 use evenstock_runtime::testing::{Contract, Reply};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -29,6 +30,9 @@ pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evenstock-under-test"));
     command.env_clear().env("LOG_LEVEL", "warn").env("RATE_LIMIT_RPS", "100000").env("RATE_LIMIT_BURST", "100000");
     command.kill_on_drop(true).stdin(Stdio::null());
+    if let Some(folder) = Environment::of_process().optional("RECORD_CALLS") {
+        command.env("RECORD_CALLS", folder);
+    }
     command
 }
 

@@ -7,7 +7,9 @@
     reason = "a test reports by panicking"
 )]
 
+mod alarms;
 mod environment;
+mod gateway;
 mod permissions;
 mod queues;
 mod yaml;

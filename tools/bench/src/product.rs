@@ -104,7 +104,7 @@ impl Product {
         };
         let queues = SqsQueues::new(sqs.clone(), QUEUES.into_iter().map(url).collect());
         let environment = environment(&outside);
-        let functions = Functions::wire(&environment, &meter.endpoint, &template.table.name, queues).await?;
+        let functions = Functions::wire(&environment, &meter.endpoint, &template, queues).await?;
         outside.serve(functions.http("MockMarketplaceFunction")?);
         let serves = |trigger: &Trigger| matches!(trigger, Trigger::Http { .. });
         let names = template.functions.iter().filter(|function| function.triggers.iter().any(serves));

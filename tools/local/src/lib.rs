@@ -15,6 +15,7 @@ mod home;
 mod local_routes;
 mod pump;
 pub mod queue;
+pub mod rights;
 mod serve;
 pub mod stream;
 pub mod template;

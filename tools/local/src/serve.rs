@@ -98,7 +98,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let queues = LocalQueues::open(file("queues.sqlite").as_deref(), template.queues.clone(), now_ms)?;
     queues.release_abandoned().await?;
     keep_reasons();
-    let functions = Functions::wire(&environment, dynamo.endpoint(), &template.table.name, &queues).await?;
+    let functions = Functions::wire(&environment, dynamo.endpoint(), &template, &queues).await?;
 
     let (stopping, stop) = watch::channel(false);
     let mut work = JoinSet::new();

@@ -218,6 +218,8 @@ where
     let breaker = Source::parse(&of.source()).map_err(|error| StoreError::Refused(Box::new(error)))?;
     let admission = admit(store, clock, &breaker, &ProbeToken(token.to_owned()), &policy.breaker).await?;
     if let Admission::Open { until } = admission {
+        // An alarm counts these lines.
+        warn!(%breaker, %until, store.id = %of.id, "breaker_open");
         return Ok(CallResult::NotMade { until });
     }
     let answer = marketplace.validate(account, id.as_str()).await;

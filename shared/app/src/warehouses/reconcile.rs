@@ -185,6 +185,8 @@ where
     let admission = admit(deps.store, deps.clock, &breaker, &token, &plan.breaker).await?;
     let asked_at = deps.clock.now();
     if let Admission::Open { until } = admission {
+        // An alarm counts these lines.
+        tracing::warn!(%breaker, %until, job.id = %job.id, "breaker_open");
         return Ok(Stepped::End(wait(job, plan, asked_at, until.millis_since(asked_at), "breaker_open")));
     }
     let page = match feed.stock_page(warehouse, cursor).await {

@@ -11,19 +11,21 @@ use super::site::Site;
 use super::{Functions, WiringError, failed};
 
 pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
+    let own = site.of("CallbacksApiFunction")?;
     let endpoints = Endpoints {
-        store: Arc::clone(&site.store),
-        queue: site.queues.clone(),
+        store: Arc::clone(&own.store),
+        queue: own.queues.clone(),
         sender: evenstock_callback_worker::sender(site.environment)?,
         sealer: site.sealer()?,
         clock: SystemClock,
         cursors: site.cursors()?,
     };
-    functions.on_http("CallbacksApiFunction", evenstock_callbacks_api::routes(Arc::new(endpoints), &site.access));
+    functions.on_http("CallbacksApiFunction", evenstock_callbacks_api::routes(Arc::new(endpoints), &own.access));
 
+    let own = site.of("CallbackWorkerFunction")?;
     let callbacks = Arc::new(Callbacks {
-        store: site.table(),
-        queue: site.queues.clone(),
+        store: own.table(),
+        queue: own.queues,
         sender: evenstock_callback_worker::sender(site.environment)?,
         sealer: site.sealer()?,
         clock: SystemClock,

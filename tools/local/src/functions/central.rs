@@ -10,9 +10,10 @@ use super::site::Site;
 use super::{Functions, WiringError, failed};
 
 pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
+    let own = site.of("ChannelPublisherFunction")?;
     let pushes = Arc::new(Pushes {
-        store: site.table(),
-        queue: site.queues.clone(),
+        store: own.table(),
+        queue: own.queues,
         central: evenstock_channel_publisher::central(site.environment)?,
         clock: SystemClock,
         ids: site.ids.clone(),

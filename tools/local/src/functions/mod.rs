@@ -22,6 +22,7 @@ use evenstock_runtime::{ConfigError, Environment};
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
+use crate::template::Template;
 pub use queues::Queues;
 use site::Site;
 
@@ -65,6 +66,12 @@ pub enum WiringError {
     /// The client of warehouses.
     #[error(transparent)]
     Warehouses(#[from] WarehouseClientError),
+    /// What is called cannot be written down.
+    #[error("RECORD_CALLS is no folder to write into")]
+    Record(#[source] std::io::Error),
+    /// A function that the template does not have, or that has no role.
+    #[error("template.yaml gives {0} no role")]
+    NoRole(&'static str),
     /// A name that is none.
     #[error("DEFAULT_ORGANIZATION is not a name")]
     Organization,
@@ -86,10 +93,10 @@ impl Functions {
     pub async fn wire(
         environment: &Environment,
         endpoint: &str,
-        table: &str,
+        template: &Template,
         queues: impl Into<Queues>,
     ) -> Result<Self, WiringError> {
-        let site = Site::open(environment, endpoint, table, queues.into()).await?;
+        let site = Site::open(environment, endpoint, template, queues.into()).await?;
         let mut functions = Self {
             http: BTreeMap::new(),
             batches: BTreeMap::new(),

@@ -18,8 +18,9 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
     let credentials = environment.marketplace_credentials()?;
     let marketplace = OrderClient::new(base_url, credentials, site.guard()?, OrderClient::TIMEOUT)?;
     let (checked, policy) = (marketplace.clone(), environment.order_policy()?);
+    let own = site.of("OrdersApiFunction")?;
     let orders = Orders {
-        store: Arc::clone(&site.store),
+        store: Arc::clone(&own.store),
         marketplace: marketplace.clone(),
         sealer: site.sealer()?,
         clock: SystemClock,
@@ -27,14 +28,15 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
         cursors: site.cursors()?,
         base_urls: Arc::new(move |url| checked.check_base_url(url).map_err(|error| error.to_string())),
     };
-    functions.on_http("OrdersApiFunction", evenstock_orders_api::routes(Arc::new(orders), &site.access));
+    functions.on_http("OrdersApiFunction", evenstock_orders_api::routes(Arc::new(orders), &own.access));
 
+    let own = site.of("OrderWorkerFunction")?;
     let worker = Arc::new(Worker {
-        store: site.table(),
+        store: own.table(),
         marketplace,
         sealer: site.sealer()?,
         clock: SystemClock,
-        queue: site.queues.clone(),
+        queue: own.queues,
         policy,
         lease_ms: environment.store_lease_ms()?,
     });

@@ -1,7 +1,9 @@
 //! What stands in for AWS, as every function is given it.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::Client;
 use evenstock_app::{Clock, KeyAdminStore, KeyRecord, NewKey, Scope};
 use evenstock_domain::{EventIdKey, Guard, OrganizationId};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits};
@@ -9,6 +11,8 @@ use evenstock_runtime::{ConfigError, Environment, SystemClock};
 use evenstock_store::{AwsSettings, DynamoStore, KeyringSealer, dynamodb_client};
 
 use super::{Queues, WiringError};
+use crate::rights::{OwnQueues, Record, Rights, guarded};
+use crate::template::Template;
 
 /// The key that every laptop accepts: all scopes, any organization.
 const DEMO_KEY: &str = "demo";
@@ -17,9 +21,20 @@ const DEMO_KEY: &str = "demo";
 pub(super) struct Site<'a> {
     pub(super) environment: &'a Environment,
     pub(super) store: Arc<DynamoStore>,
-    pub(super) queues: Queues,
+    pub(super) queues: OwnQueues,
     pub(super) access: AccessControl,
     pub(super) ids: EventIdKey,
+    /// What the function may do for which this site is; `None` for this machine itself, which may do everything.
+    pub(super) rights: Option<Arc<Rights>>,
+    ground: Arc<Ground<'a>>,
+}
+
+/// What all sites are made of.
+struct Ground<'a> {
+    client: Client,
+    template: &'a Template,
+    queues: Queues,
+    record: Option<Arc<Record>>,
 }
 
 impl<'a> Site<'a> {
@@ -27,7 +42,7 @@ impl<'a> Site<'a> {
     pub(super) async fn open(
         environment: &'a Environment,
         endpoint: &str,
-        table: &str,
+        template: &'a Template,
         queues: Queues,
     ) -> Result<Self, WiringError> {
         let client = dynamodb_client(&AwsSettings {
@@ -37,12 +52,30 @@ impl<'a> Site<'a> {
             secret_access_key: "local".to_owned(),
             session_token: None,
         });
-        let store = Arc::new(DynamoStore::new(client, table, environment.history_days()?));
+        let store = Arc::new(DynamoStore::new(client.clone(), &template.table.name, environment.history_days()?));
         store.insert_key(&demo_key()?).await?;
         // One process stands in for all functions, and so do its counters.
         evenstock_runtime::metrics::send_to(Arc::clone(&store), "local", false);
         let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(environment)?);
-        Ok(Self { environment, store, queues, access, ids: environment.event_id_key()? })
+        let record = environment.optional("RECORD_CALLS").map(|folder| Record::open(Path::new(folder))).transpose();
+        let record = record.map_err(WiringError::Record)?.map(Arc::new);
+        let ground = Arc::new(Ground { client, template, queues: queues.clone(), record });
+        let queues = OwnQueues::new(queues.clone(), None);
+        Ok(Self { environment, store, queues, access, ids: environment.event_id_key()?, rights: None, ground })
+    }
+
+    /// The same for one function, which may do here what its role allows and nothing else.
+    pub(super) fn of(&self, function: &'static str) -> Result<Self, WiringError> {
+        let ground = &self.ground;
+        let allowed = ground.template.rights.get(function).cloned().ok_or(WiringError::NoRole(function))?;
+        let rights = Arc::new(Rights::new(function, allowed, ground.record.clone()));
+        let client = guarded(&ground.client, &rights);
+        let store = DynamoStore::new(client, &ground.template.table.name, self.environment.history_days()?);
+        let store = Arc::new(store);
+        let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(self.environment)?);
+        let queues = OwnQueues::new(ground.queues.clone(), Some(Arc::clone(&rights)));
+        let (environment, ids, ground) = (self.environment, self.ids.clone(), Arc::clone(ground));
+        Ok(Self { environment, store, queues, access, ids, rights: Some(rights), ground })
     }
 
     /// The table, for functions that own their store.

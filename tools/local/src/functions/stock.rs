@@ -26,15 +26,17 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
 }
 
 fn intake(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
+    let own = site.of("WebhookFunction")?;
     let configured = evenstock_webhook::connections(site.environment)?;
-    let stores = Stores::new(configured, Arc::clone(&site.store), site.sealer()?, SystemClock);
-    let intake = Arc::new(Intake { queue: site.queues.clone(), stores });
+    let stores = Stores::new(configured, Arc::clone(&own.store), site.sealer()?, SystemClock);
+    let intake = Arc::new(Intake { queue: own.queues, stores });
     let deep = evenstock_webhook::load_shed_queue_max(site.environment)?;
     let routes = evenstock_webhook::routes(Arc::clone(&intake));
     functions.on_http("WebhookFunction", evenstock_webhook::shedding(routes, &intake, deep));
 
     let marketplace = evenstock_poller::marketplace_b(site.environment)?;
-    let polls = Arc::new(Polls { store: site.table(), queue: site.queues.clone(), clock: SystemClock, marketplace });
+    let own = site.of("PollerFunction")?;
+    let polls = Arc::new(Polls { store: own.table(), queue: own.queues, clock: SystemClock, marketplace });
     let ticking = Arc::clone(&polls);
     functions.on_tick("PollerFunction", move || {
         let polls = Arc::clone(&ticking);
@@ -51,44 +53,48 @@ fn intake(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError>
 }
 
 fn apply(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
-    let worker = Arc::new(Worker { store: site.table(), clock: SystemClock, ids: site.ids.clone() });
+    let own = site.of("StockWorkerFunction")?;
+    let worker = Arc::new(Worker { store: own.table(), clock: SystemClock, ids: site.ids.clone() });
     functions.on_batch("StockWorkerFunction", move |event| {
         let worker = Arc::clone(&worker);
         async move {
             evenstock_stock_worker::handle(&worker, event).await.map(failed).map_err(|error| with_causes(&error))
         }
     });
+    let own = site.of("InventoryApiFunction")?;
     let inventory = Inventory {
-        store: Arc::clone(&site.store),
+        store: Arc::clone(&own.store),
         clock: SystemClock,
         ids: site.ids.clone(),
         cursors: site.cursors()?,
     };
-    functions.on_http("InventoryApiFunction", evenstock_inventory_api::routes(Arc::new(inventory), &site.access));
+    functions.on_http("InventoryApiFunction", evenstock_inventory_api::routes(Arc::new(inventory), &own.access));
     Ok(())
 }
 
 fn serve(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
+    let own = site.of("ReplicationApiFunction")?;
     let replication = Replication {
-        store: Arc::clone(&site.store),
+        store: Arc::clone(&own.store),
         clock: SystemClock,
         cursors: site.cursors()?,
         watch: Watch::default(),
     };
-    functions.on_http("ReplicationApiFunction", evenstock_replication_api::routes(Arc::new(replication), &site.access));
+    functions.on_http("ReplicationApiFunction", evenstock_replication_api::routes(Arc::new(replication), &own.access));
     Ok(())
 }
 
 fn follow(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
+    let own = site.of("ChangePublisherFunction")?;
     let publisher = Arc::new(Publisher {
-        store: site.table(),
-        queue: site.queues.clone(),
+        store: own.table(),
+        queue: own.queues,
         clock: SystemClock,
         ids: site.ids.clone(),
         limits: FeedLimits::keeping_hours(site.environment.feed_retention_hours()?),
         recent: RecentPages::default(),
         subscriptions: Subscriptions::default(),
-        bus: evenstock_change_publisher::bus_outlet(site.environment, || Ok(LogBus))?,
+        bus: evenstock_change_publisher::bus_outlet(site.environment, || Ok(LogBus { rights: own.rights }))?,
         central: evenstock_change_publisher::central_organization(site.environment)?,
     });
     let repairing = Arc::clone(&publisher);
@@ -103,12 +109,9 @@ fn follow(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError>
             failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
         }
     });
-    let scheduler = Arc::new(Scheduler {
-        store: site.table(),
-        queue: site.queues.clone(),
-        clock: SystemClock,
-        ids: site.ids.clone(),
-    });
+    let own = site.of("SchedulerFunction")?;
+    let scheduler =
+        Arc::new(Scheduler { store: own.table(), queue: own.queues, clock: SystemClock, ids: site.ids.clone() });
     functions.on_tick("SchedulerFunction", move || {
         let scheduler = Arc::clone(&scheduler);
         async move { evenstock_scheduler::handle(&scheduler, scheduled()).await.map_err(|error| with_causes(&error)) }

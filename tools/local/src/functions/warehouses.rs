@@ -24,9 +24,10 @@ const PROBE_MS: i64 = 120_000;
 
 pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), WiringError> {
     let guard = Guard { allow_private: true };
+    let own = site.of("SyncApiFunction")?;
     let warehouses = Warehouses {
-        store: Arc::clone(&site.store),
-        queue: site.queues.clone(),
+        store: Arc::clone(&own.store),
+        queue: own.queues.clone(),
         sealer: site.sealer()?,
         clock: SystemClock,
         ids: site.ids.clone(),
@@ -34,15 +35,12 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
         guard,
         default_endpoint: site.environment.optional("WAREHOUSE_API_ENDPOINT").map(str::to_owned),
     };
-    let routes = evenstock_sync_api::warehouse_routes(Arc::new(warehouses), &site.access);
+    let routes = evenstock_sync_api::warehouse_routes(Arc::new(warehouses), &own.access);
     functions.on_http("SyncApiFunction", routes);
 
-    let events = Arc::new(WarehouseEvents {
-        store: site.table(),
-        queue: site.queues.clone(),
-        clock: SystemClock,
-        ids: site.ids.clone(),
-    });
+    let own = site.of("WarehouseEventsFunction")?;
+    let events =
+        Arc::new(WarehouseEvents { store: own.table(), queue: own.queues, clock: SystemClock, ids: site.ids.clone() });
     functions.on_batch("WarehouseEventsFunction", move |event| {
         let events = Arc::clone(&events);
         async move {
@@ -52,9 +50,10 @@ pub(super) fn wire(site: &Site<'_>, functions: &mut Functions) -> Result<(), Wir
     });
 
     let cooldown_ms: u32 = site.environment.parsed("BREAKER_COOLDOWN_MS", "milliseconds", 900_000)?;
+    let own = site.of("WarehouseWorkerFunction")?;
     let worker = Arc::new(Worker {
-        store: site.table(),
-        queue: site.queues.clone(),
+        store: own.table(),
+        queue: own.queues,
         feed: HttpWarehouses::new(guard, SystemLookup, TIMEOUT, site.sealer()?)?,
         clock: SystemClock,
         ids: site.ids.clone(),

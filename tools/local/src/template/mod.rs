@@ -6,6 +6,7 @@
 mod functions;
 mod node;
 mod resources;
+mod roles;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde_yaml_ng::Value;
 
 use crate::filter::Pattern;
 use crate::queue::QueueSettings;
+use crate::rights::Statement;
 use node::Node;
 
 /// The template of this very version.
@@ -29,6 +31,8 @@ pub struct Template {
     pub queues: Vec<QueueSettings>,
     /// All functions, in the template's order.
     pub functions: Vec<FunctionSettings>,
+    /// What each function with a role may call, by the function's logical id.
+    pub rights: BTreeMap<String, Vec<Statement>>,
 }
 
 /// The table.
@@ -170,20 +174,27 @@ impl Template {
         let mut tables = Vec::new();
         let mut queues = Vec::new();
         let mut functions = Vec::new();
+        let mut rights = BTreeMap::new();
         for (name, resource) in resources.entries()? {
             // The resource's name begins every path below it.
             let resource = resource.at(name);
             match resource.need("Type")?.text()?.as_str() {
                 "AWS::DynamoDB::Table" => tables.push(resources::table(name, &resource)?),
                 "AWS::SQS::Queue" => queues.push(resources::queue(name, &resource)?),
-                "AWS::Serverless::Function" => functions.push(functions::function(name, &resource, globals.as_ref())?),
+                "AWS::Serverless::Function" => {
+                    functions.push(functions::function(name, &resource, globals.as_ref())?);
+                    if let Some(role) = resource.need("Properties")?.get("Role") {
+                        let role = role.resource("Arn")?;
+                        rights.insert(name.to_owned(), roles::calls(&resources.need(&role)?.at(&role))?);
+                    }
+                }
                 kind if DEPLOYED_ONLY.contains(&kind) => {}
                 kind => return Err(resource.wrong(format!("has type {kind}, which is not known here"))),
             }
         }
         let [table] = <[TableSettings; 1]>::try_from(tables)
             .map_err(|tables| resources.wrong(format!("must hold one table, not {}", tables.len())))?;
-        let template = Self { table, queues, functions, parameters: BTreeMap::new() };
+        let template = Self { table, queues, functions, rights, parameters: BTreeMap::new() };
         template.check_references(&resources)?;
         Ok(Self { parameters, ..template })
     }
@@ -204,9 +215,11 @@ impl Template {
 }
 
 /// Resources that only a deployment has: here the local run itself, or nothing, stands for them.
-const DEPLOYED_ONLY: [&str; 9] = [
+const DEPLOYED_ONLY: [&str; 10] = [
     "AWS::Events::EventBus",
     "AWS::IAM::Policy",
+    // Read where a function names it.
+    "AWS::IAM::Role",
     "AWS::KMS::Key",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Logs::LogGroup",

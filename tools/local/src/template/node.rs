@@ -116,6 +116,24 @@ impl<'a> Node<'a> {
         name.map(str::to_owned).ok_or_else(|| self.wrong(format!("must be !Ref NAME or !GetAtt NAME.{attribute}")))
     }
 
+    /// A list's items, or the one value that stands for a list of one.
+    pub(super) fn one_or_more(&self) -> Vec<Self> {
+        self.list().unwrap_or_else(|_| vec![self.clone()])
+    }
+
+    /// The resource that an ARN names: `!GetAtt NAME.Arn`, or `!Sub '${NAME.Arn}/index/X'` for one inside of it.
+    pub(super) fn thing(&self) -> Result<String, TemplateError> {
+        match self.value {
+            Value::Tagged(tagged) if tagged.tag == "Sub" => {
+                let inner =
+                    self.tagged_text(&tagged.value)?.strip_prefix("${").and_then(|text| text.split_once(".Arn}"));
+                let (name, rest) = inner.ok_or_else(|| self.wrong("must begin with ${NAME.Arn}"))?;
+                Ok(format!("{name}{rest}"))
+            }
+            _ => self.resource("Arn"),
+        }
+    }
+
     fn tagged_text(&self, value: &'a Value) -> Result<&'a str, TemplateError> {
         value.as_str().ok_or_else(|| self.wrong("must have a text behind its tag"))
     }
