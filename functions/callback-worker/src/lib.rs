@@ -11,7 +11,9 @@ use evenstock_app::{
 };
 use evenstock_domain::RetrySchedule;
 use evenstock_runtime::{Batch, MissingMessageId};
-use tracing::{error, info};
+use evenstock_telemetry::Origins;
+use tracing::field::Empty;
+use tracing::{error, info, info_span};
 
 pub use config::{SetupError, retry_schedule, sender};
 
@@ -52,7 +54,25 @@ where
     K: Sealer,
     C: Clock,
 {
-    let mut batch = Batch::new(event)?;
+    let batch = Batch::new(event)?;
+    let (origins, records) = (batch.origins(), batch.len());
+    let open = || info_span!("DeliverBatch", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
+    Ok(origins.trace(open, work(callbacks, batch, &origins, name)).await)
+}
+
+async fn work<S, Q, P, K, C>(
+    callbacks: &Callbacks<S, Q, P, K, C>,
+    mut batch: Batch,
+    origins: &Origins,
+    name: &str,
+) -> SqsBatchResponse
+where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     for (place, (message_id, body)) in batch.records().enumerate() {
         match CallbackJob::from_json(body) {
@@ -64,7 +84,7 @@ where
         }
     }
     let Callbacks { store, queue, sender, sealer, clock, schedule } = callbacks;
-    let deps = DeliverDeps { store, queue, sender, sealer, clock, schedule };
+    let deps = DeliverDeps { store, queue, sender, sealer, clock, schedule, origins };
     let report = deliver(deps, jobs, name, clock.now().plus_millis(WORK_MS)).await;
     let DeliverReport { failed, arrived, missed, parked, kept, idle } = report;
     let records = batch.len();
@@ -80,5 +100,5 @@ where
         backCount = back,
         "callback_job_completed"
     );
-    Ok(batch.into_response())
+    batch.into_response()
 }

@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counters: our name, their name, what they count.
-const COUNTERS: [(&str, &str, &str); 12] = [
+const COUNTERS: &[(&str, &str, &str)] = &[
     ("requests", "http_requests_total", "Requests answered."),
     ("errors", "http_errors_total", "Requests answered with a status of 500 or more."),
     ("conflicts", "conflicts_total", "Requests refused with 409."),
@@ -24,6 +24,7 @@ const COUNTERS: [(&str, &str, &str); 12] = [
     ("syncOperations", "sync_operations_total", "Requests to synchronize, or about it."),
     ("inventoryUpdates", "inventory_updates_total", "Stock events that were applied."),
     ("dlqEvents", "dlq_events_total", "Messages that failed for the last time."),
+    ("snapshotWriteBytes", "snapshot_write_bytes", "Bytes of snapshots that were handed out."),
 ];
 
 /// Writes everything down.
@@ -40,7 +41,7 @@ fn write_all(text: &mut String, metrics: &Metrics) -> fmt::Result {
     for (ours, name, help) in COUNTERS {
         family(text, name, "counter", help)?;
         for (function, counts) in &metrics.counts {
-            let value = counts.get(ours).copied().unwrap_or_default();
+            let value = counts.get(*ours).copied().unwrap_or_default();
             writeln!(text, "{name}{{function=\"{}\"}} {value}", escaped(function))?;
         }
     }
@@ -99,4 +100,16 @@ fn latency(text: &mut String, function: &str, counts: &Counts) -> fmt::Result {
 /// A label's value.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_the_names_under_which_they_are_exported() {
+        for (ours, theirs, _) in COUNTERS {
+            assert_eq!(*theirs, evenstock_runtime::metrics::standard_name(ours));
+        }
+    }
 }
