@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use evenstock_app::{QueueName, RecentPages, Subscriptions};
 use evenstock_change_publisher::{Publisher, bus_outlet, handle};
 use evenstock_domain::FeedLimits;
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::metrics::send_if_due;
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{
     DynamoStore, EventBridge, QueueUrls, SqsQueues, dynamodb_client, event_bridge_client, sqs_client,
 };
@@ -15,7 +16,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "change-publisher").await?;
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
@@ -38,6 +39,10 @@ async fn main() -> Result<(), Error> {
         subscriptions: Subscriptions::default(),
         bus: bus_outlet(&environment, open)?,
     };
-    let handler = async |event: LambdaEvent<Value>| handle(publisher, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<Value>| {
+        let answer = handle(publisher, event.payload).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -8,14 +8,15 @@ use evenstock_app::QueueName;
 use evenstock_channels::OrderClient;
 use evenstock_domain::Guard;
 use evenstock_order_worker::{Worker, handle};
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::metrics::send_if_due;
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "order-worker").await?;
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
@@ -33,6 +34,10 @@ async fn main() -> Result<(), Error> {
         policy: environment.order_policy()?,
         lease_ms: environment.store_lease_ms()?,
     };
-    let handler = async |event: LambdaEvent<SqsEvent>| handle(worker, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<SqsEvent>| {
+        let answer = handle(worker, event.payload).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }

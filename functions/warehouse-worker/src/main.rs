@@ -7,7 +7,8 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::QueueName;
 use evenstock_channels::{HttpWarehouses, SystemLookup};
 use evenstock_domain::{BreakerConfig, Guard};
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::metrics::send_if_due;
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_warehouse_worker::{Worker, handle};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -15,7 +16,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "warehouse-worker").await?;
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
@@ -30,6 +31,10 @@ async fn main() -> Result<(), Error> {
         probe_ms: 120_000,
     };
     let worker = &Worker { store, queue, feed, clock: SystemClock, ids: environment.event_id_key()?, breaker };
-    let handler = async |event: LambdaEvent<SqsEvent>| handle(worker, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<SqsEvent>| {
+        let answer = handle(worker, event.payload).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }
