@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use evenstock_telemetry::{Exporter, OtlpSettings, SpanLayer};
 use tracing::Dispatch;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
@@ -33,6 +34,15 @@ pub enum LogFormat {
     Text,
 }
 
+impl LogFormat {
+    fn writer(self) -> BoxMakeWriter {
+        match self {
+            Self::Json => BoxMakeWriter::new(std::io::stdout),
+            Self::Text => BoxMakeWriter::new(std::io::stderr),
+        }
+    }
+}
+
 /// When telemetry is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
@@ -46,7 +56,7 @@ static EXPORTER: OnceLock<(Arc<Exporter>, Sending)> = OnceLock::new();
 /// Starts logging at `level` (`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `evenstock=debug`). A level
 /// that cannot be read becomes `info`. A second call changes nothing.
 pub fn init_logs(level: &str, format: LogFormat) {
-    begin(dispatch(level, format, None));
+    begin(dispatch(level, format, format.writer(), None));
 }
 
 /// Starts the logs of a function in Lambda, at `LOG_LEVEL`, and its telemetry if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
@@ -108,7 +118,7 @@ fn start(
     let (endpoint, is_moved) = (settings.endpoint.clone(), settings.is_moved);
     let transport = collector::transport(&endpoint);
     let exporter = Arc::new(Exporter::new(settings, &attributes(environment), transport, now_ns));
-    begin(dispatch(level, format, Some(&exporter)));
+    begin(dispatch(level, format, format.writer(), Some(&exporter)));
     if is_moved {
         tracing::warn!(endpoint, "4317 is the port of gRPC; telemetry goes to {endpoint} instead, over HTTP");
     }
@@ -136,16 +146,21 @@ fn now_ns() -> u64 {
 
 /// Who listens to what the process tells: its log, and the exporter if there is one. What the log leaves out by its
 /// level is exported all the same.
-fn dispatch(level: &str, format: LogFormat, exporter: Option<&Arc<Exporter>>) -> Dispatch {
+pub(crate) fn dispatch(
+    level: &str,
+    format: LogFormat,
+    writer: BoxMakeWriter,
+    exporter: Option<&Arc<Exporter>>,
+) -> Dispatch {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer().with_target(false);
+    let lines = fmt::layer().with_target(false).with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         // The list of spans holds the innermost one, too.
         LogFormat::Json => {
             let json = lines.json().flatten_event(true).with_current_span(false);
             json.without_time().with_ansi(false).with_filter(filter).boxed()
         }
-        LogFormat::Text => lines.with_writer(std::io::stderr).with_filter(filter).boxed(),
+        LogFormat::Text => lines.with_filter(filter).boxed(),
     };
     let log = tracing_subscriber::registry().with(lines);
     match exporter {
