@@ -126,8 +126,14 @@ async fn one_trace_leads_from_a_webhook_to_its_callback() {
     let all = collector.spans();
     let spans: Vec<_> = all.iter().filter(|span| span["traceId"] == TRACE).collect();
     let mut parent = json!(CALLER);
-    let way =
-        ["POST /webhooks/marketplace-a", "ApplyBatch", "ApplyDelta", "PublishChanges", "DeliverBatch", "DeliverCallback"];
+    let way = [
+        "POST /webhooks/marketplace-a",
+        "ApplyBatch",
+        "ApplyDelta",
+        "PublishChanges",
+        "DeliverBatch",
+        "DeliverCallback",
+    ];
     for name in way {
         let named: Vec<_> = spans.iter().filter(|span| span["name"] == name).collect();
         assert_eq!(named.len(), 1, "{name} in {spans:?}");

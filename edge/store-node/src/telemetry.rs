@@ -7,7 +7,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use clap::Args;
-use evenstock_telemetry::{Answer, Exporter, InvalidSetting, Measured, Metric, OtlpSettings, Post, SpanLayer, Transport};
+use evenstock_telemetry::{
+    Answer, Exporter, InvalidSetting, Measured, Metric, OtlpSettings, Post, SpanLayer, Transport,
+};
 use reqwest::{Client, redirect};
 use tokio::time::timeout;
 use tracing::warn;

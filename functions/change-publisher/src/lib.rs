@@ -204,10 +204,7 @@ where
 }
 
 /// The bus comes first: while it is down the batch comes again and again, and so would callbacks that went before it.
-async fn pass_on<S, Q, C, B>(
-    publisher: &Publisher<S, Q, C, B>,
-    announced: &Announced,
-) -> Result<(), PassOnError>
+async fn pass_on<S, Q, C, B>(publisher: &Publisher<S, Q, C, B>, announced: &Announced) -> Result<(), PassOnError>
 where
     S: CallbackStore,
     Q: Queue,

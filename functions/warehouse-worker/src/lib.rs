@@ -69,7 +69,8 @@ where
     let (origins, mut failed) = (batch.origins(), Vec::new());
     for (place, (message_id, body)) in batch.records().enumerate() {
         // Boxed: the type of so many nested futures is more than the compiler wants to look through.
-        let open = || info_span!("ReconcileWarehouse", otel.kind = "consumer", message.id = message_id, trace_id = Empty);
+        let open =
+            || info_span!("ReconcileWarehouse", otel.kind = "consumer", message.id = message_id, trace_id = Empty);
         if let Err(reason) = origins.only(place).trace(open, Box::pin(slice(worker, body))).await {
             let reason = with_causes(&reason);
             error!(message.id = message_id, error = reason, "a slice of a reconciliation comes back");

@@ -58,8 +58,10 @@ async fn lines_of_a_delivery_are_joined_by_their_ids_and_tell_no_secret() {
     let lines = log.lines();
     let queued = lines.iter().find(|line| field(line, "request.id") == Some("request-1")).unwrap();
     let event_id = field(queued, "event.id").unwrap();
-    let settled: Vec<_> =
-        lines.iter().filter(|line| line["message"] == "event settled" && field(line, "event.id") == Some(event_id)).collect();
+    let settled: Vec<_> = lines
+        .iter()
+        .filter(|line| line["message"] == "event settled" && field(line, "event.id") == Some(event_id))
+        .collect();
     assert_eq!(settled.len(), 1, "{lines:?}");
     for line in [queued, settled[0]] {
         assert_eq!(field(line, "sku.id"), Some("SKU-1"), "{line}");

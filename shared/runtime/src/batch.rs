@@ -159,10 +159,12 @@ mod tests {
     #[test]
     fn records_know_where_they_come_from() {
         let header = |n: u8| TraceContext::new([n; 16], [n; 8], true).traceparent();
-        let record = |n: u8| serde_json::json!({
-            "messageId": "a",
-            "messageAttributes": { "traceparent": { "stringValue": header(n), "dataType": "String" } },
-        });
+        let record = |n: u8| {
+            serde_json::json!({
+                "messageId": "a",
+                "messageAttributes": { "traceparent": { "stringValue": header(n), "dataType": "String" } },
+            })
+        };
         let wrong = serde_json::json!({
             "messageId": "a",
             "messageAttributes": { "traceparent": { "stringValue": "hello", "dataType": "String" } },

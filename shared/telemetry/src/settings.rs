@@ -88,7 +88,8 @@ fn headers(text: &str) -> Option<Vec<(String, String)>> {
         .map(|pair| {
             let (name, value) = pair.split_once('=')?;
             let (name, value) = (name.trim(), decoded(value.trim())?);
-            let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            let is_name =
+                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
             let is_text = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
             (is_name && is_text).then(|| (name.to_ascii_lowercase(), value))
         })

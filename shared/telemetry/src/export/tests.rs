@@ -79,7 +79,8 @@ async fn spans_of_nested_work_stand_in_one_trace() {
     {
         let _listening = listening(&exporter);
         let work = async {
-            let outer = info_span!("outer", otel.name = "GET /x", otel.kind = "server", otel.status_code = "ERROR", n = 3);
+            let outer =
+                info_span!("outer", otel.name = "GET /x", otel.kind = "server", otel.status_code = "ERROR", n = 3);
             async {
                 tokio::task::yield_now().await;
                 let sent = current().unwrap();
@@ -95,7 +96,10 @@ async fn spans_of_nested_work_stand_in_one_trace() {
     exporter.flush(Vec::new, ASKED, false).await;
     let spans = collector.spans();
     let [inner, outer] = spans.as_slice() else { panic!("{spans:?}") };
-    assert_eq!((&outer["name"], &outer["kind"], &outer["status"]), (&json!("GET /x"), &json!(2), &json!({ "code": 2 })));
+    assert_eq!(
+        (&outer["name"], &outer["kind"], &outer["status"]),
+        (&json!("GET /x"), &json!(2), &json!({ "code": 2 }))
+    );
     assert_eq!(outer["parentSpanId"], incoming.as_ref().unwrap().span_id());
     assert_eq!((&inner["name"], &inner["parentSpanId"]), (&json!("inner"), &outer["spanId"]));
     for span in [inner, outer] {
