@@ -22,7 +22,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::{Runner, change, command, delivery, sign};
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -30,8 +30,11 @@ const CALLER: &str = "00f067aa0ba902b7";
 /// Takes every request, and remembers it: a collector, or an endpoint that is called back.
 struct Taker {
     url: String,
-    taken: Arc<Mutex<Vec<(String, HeaderMap, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
 }
+
+/// A request: its path, its headers, its body.
+type Taken = (String, HeaderMap, Vec<u8>);
 
 impl Taker {
     async fn start() -> Self {
@@ -208,7 +211,7 @@ async fn collector_that_is_away_delays_nothing_and_is_told_of_once() {
     command.stderr(log.reopen().unwrap());
     let runner = Runner::start(command).await;
     subscribe(&runner, &receiver).await;
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     for n in 0..20 {
         let sku = format!("AWAY-{n}");
         let (status, _) = runner.post("/inventory/updates", &change(&sku, 1, None, &sku)).await;

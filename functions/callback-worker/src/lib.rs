@@ -57,7 +57,8 @@ where
     let batch = Batch::new(event)?;
     let (origins, records) = (batch.origins(), batch.len());
     let open = || info_span!("DeliverBatch", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
-    Ok(origins.trace(open, work(callbacks, batch, &origins, name)).await)
+    // Boxed: a batch of calls is large, and the span around it would hold it twice.
+    Ok(origins.trace(open, Box::pin(work(callbacks, batch, &origins, name))).await)
 }
 
 async fn work<S, Q, P, K, C>(
