@@ -35,7 +35,12 @@ fn field<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
 async fn lines_of_a_delivery_are_joined_by_their_ids_and_tell_no_secret() {
     let log = CapturedLog::at("info,evenstock_stock_worker=debug");
     let environment: Environment = [("MARKETPLACE_A_SECRET", "hunter2")].into_iter().collect();
-    let stores = Stores::new(connections(&environment).unwrap(), Arc::default(), MemorySealer::default(), SystemClock);
+    let stores = Stores::new(
+        connections(&environment).unwrap(),
+        Arc::<MemoryStore>::default(),
+        MemorySealer::default(),
+        SystemClock,
+    );
     let intake = Arc::new(Intake { queue: MemoryQueue::default(), stores });
     let mac = Hmac::<Sha256>::new_from_slice(b"hunter2").unwrap().chain_update(BODY);
     let signature = hex::encode(mac.finalize().into_bytes());
