@@ -16,12 +16,12 @@ use serde_json::Value;
 
 /// What each crate may depend on in production, of this workspace.
 fn allowed(name: &str) -> Option<&'static [&'static str]> {
-    const FUNCTION: &[&str] = &["domain", "app", "store", "channels", "runtime"];
+    const FUNCTION: &[&str] = &["domain", "app", "store", "channels", "runtime", "telemetry"];
     Some(match name {
-        "domain" => &[],
-        "app" => &["domain"],
-        "store" | "channels" => &["domain", "app"],
-        "runtime" => &["domain", "app", "store"],
+        "domain" | "telemetry" => &[],
+        "app" => &["domain", "telemetry"],
+        "store" | "channels" => &["domain", "app", "telemetry"],
+        "runtime" => &["domain", "app", "store", "telemetry"],
         "webhook" | "poller" | "stock-worker" | "inventory-api" | "sync-api" | "admin-api" | "change-publisher"
         | "scheduler" | "mock-marketplace" | "orders-api" | "order-worker" | "replication-api" | "callbacks-api"
         | "callback-worker" | "warehouse-events" | "warehouse-worker" | "channel-publisher" => FUNCTION,
@@ -31,6 +31,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "store",
             "channels",
             "runtime",
+            "telemetry",
             "callback-worker",
             "callbacks-api",
             "webhook",
@@ -51,7 +52,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         ],
         "bench" => &["domain", "app", "store", "runtime", "local", "store-node"],
         // At the edge, and so knows the centre by its HTTP interface only.
-        "store-node" => &["domain"],
+        "store-node" => &["domain", "telemetry"],
         "tests" => &["local", "store-node"],
         _ => return None,
     })
@@ -63,6 +64,7 @@ fn banned(name: &str) -> &'static [&'static str] {
         "domain" => {
             &["tokio", "aws-", "axum", "lambda", "serde_json", "tracing", "reqwest", "rand", "fastrand", "uuid"]
         }
+        "telemetry" => &["tokio", "aws-", "axum", "lambda", "reqwest", "uuid", "jiff"],
         "app" => &["aws-", "axum", "lambda", "reqwest", "fastrand", "uuid"],
         "channels" => &["aws-", "axum", "lambda"],
         "store" => &["axum", "lambda", "reqwest"],

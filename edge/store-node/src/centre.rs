@@ -5,12 +5,14 @@
 use core::time::Duration;
 
 use evenstock_domain::LocationId;
+use evenstock_telemetry::current;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::intent::{Intent, Refusal};
+use crate::telemetry::count_snapshot;
 use crate::wire::{ChangesPage, SnapshotPage};
 
 /// A host that does not answer at all should not cost the whole timeout.
@@ -118,6 +120,7 @@ impl Centre {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
         let answer = self.send(self.client.get(url).timeout(SNAPSHOT_TIMEOUT)).await?;
+        count_snapshot(answer.1.len());
         read(&answer.1)
     }
 
@@ -185,6 +188,10 @@ impl Centre {
 
     /// The headers and body of an answer 200.
     async fn send(&self, request: RequestBuilder) -> Result<(HeaderMap, Vec<u8>), Failure> {
+        let request = match current() {
+            Some(trace) => request.header("traceparent", trace.traceparent()),
+            None => request,
+        };
         let response = request.header("x-api-key", self.key.clone()).send().await.map_err(|error| broken(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let retry_after = retry_after(&headers);

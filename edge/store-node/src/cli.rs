@@ -3,19 +3,18 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crate::serve;
 use crate::settings::Options;
+use crate::telemetry::Telemetry;
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run() -> ExitCode {
     let options = Options::parse();
-    let filter = EnvFilter::try_new(&options.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
-    if let Err(error) = logs.try_init() {
-        return fail(&*error);
-    }
+    let telemetry = match Telemetry::start(&options.otlp, &options.log_level) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error),
+    };
     let settings = match options.read() {
         Ok(settings) => settings,
         Err(error) => return fail(&error),
@@ -24,7 +23,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(serve::serve(settings)) {
+    match runtime.block_on(serve::serve(settings, &telemetry)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, info, info_span, warn};
 
 use crate::cadence::{Cadence, Ended, jittered};
 use crate::centre::Failure;
@@ -128,9 +128,10 @@ impl Follower<'_> {
             _ => page.last_offset,
         };
         let next = page.next_cursor.clone().unwrap_or_default();
-        self.node.cache.add_to_snapshot(page.into_sayings()).await?;
+        let span = info_span!("PersistSnapshot", offset = last_offset, is_last = next.is_empty());
+        self.node.cache.add_to_snapshot(page.into_sayings()).instrument(span.clone()).await?;
         if next.is_empty() {
-            self.node.cache.finish_snapshot(last_offset, self.node.owner.clone()).await?;
+            self.node.cache.finish_snapshot(last_offset, self.node.owner.clone()).instrument(span).await?;
             self.snapshot = None;
             info!(offset = last_offset, "the snapshot is complete");
         } else {
@@ -174,7 +175,9 @@ impl Follower<'_> {
         };
         let (empty, more) = (sayings.is_empty(), page.has_more);
         let level_at = (!more).then(now);
-        self.node.cache.apply_changes(sayings, next, level_at).await?;
+        // Most answers of the feed say that there is nothing new.
+        let span = if empty { Span::none() } else { info_span!("ReplayEvent", offset = next, events = sayings.len()) };
+        self.node.cache.apply_changes(sayings, next, level_at).instrument(span).await?;
         if self.node.status.followed(!more) {
             info!(offset = next, "in contact with the centre");
             self.node.send.notify_one();

@@ -24,6 +24,7 @@ mod replay;
 mod serve;
 mod settings;
 mod status;
+mod telemetry;
 mod wire;
 
 pub use cli::run;

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde_json::Value;
 use tokio::time::sleep;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::cadence::{back_off, jittered};
 use crate::centre::{Answer, Failure};
@@ -102,7 +102,8 @@ async fn send_next(node: &Node) -> Result<Sent, DatabaseError> {
     if let Some(doubt) = doubt(node).await? {
         return Ok(Sent::Failed(doubt));
     }
-    match ask(node, &kept).await {
+    let span = info_span!("ReplayEvent", position = kept.position, sku.id = kept.intent.product);
+    match ask(node, &kept).instrument(span).await {
         Ok(answer) => {
             node.heard(said(&answer, node.store.as_str())).await;
             node.intents.settle(kept.position, Outcome::Done(answer.body), now()).await?;

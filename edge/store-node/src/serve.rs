@@ -24,6 +24,7 @@ use crate::rebuild::{RebuildError, discard_cache, repair_intents};
 use crate::replay::replay;
 use crate::settings::Settings;
 use crate::status::Status;
+use crate::telemetry::Telemetry;
 
 /// How long requests in work may take when the process ends. A write that is cut off is settled by its key.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -57,7 +58,7 @@ pub(crate) enum ServeError {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then drains.
-pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
+pub(crate) async fn serve(settings: Settings, telemetry: &Telemetry) -> Result<(), ServeError> {
     let address = settings.address;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Port(address, error))?;
     let folder = Folder::open(&settings.data)?;
@@ -79,9 +80,14 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         follow(&follower, renew, its_stop).await;
         Ok(())
     });
-    let sender = Arc::clone(&node);
+    let (sender, its_stop) = (Arc::clone(&node), stop.clone());
     work.spawn(async move {
-        replay(&sender, stop).await;
+        replay(&sender, its_stop).await;
+        Ok(())
+    });
+    let sending = telemetry.clone().send_until(stop);
+    work.spawn(async move {
+        sending.await;
         Ok(())
     });
     let signal = signal().map_err(ServeError::Server)?;
@@ -104,7 +110,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         }
         failed
     };
-    match tokio::time::timeout(DRAIN, drain).await {
+    let drained = tokio::time::timeout(DRAIN, drain).await;
+    telemetry.send(true).await;
+    match drained {
         Ok(Some(error)) => Err(ServeError::Server(error)),
         Ok(None) => Ok(()),
         Err(_) => {

@@ -10,6 +10,7 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 
 use crate::api::ClientKey;
+use crate::telemetry::OtlpOptions;
 
 /// The shop's own copy of the stock: reads work while the centre is away, and writes wait for it.
 #[derive(Parser)]
@@ -48,6 +49,8 @@ pub(crate) struct Options {
     /// `error`, `warn`, `info`, `debug`, `trace` or a filter.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub(crate) log_level: String,
+    #[command(flatten)]
+    pub(crate) otlp: OtlpOptions,
     /// Throw the copy away and fetch it anew, keep the queued writes, and take the centre for the right one.
     #[arg(long)]
     rebuild: bool,

@@ -12,7 +12,9 @@ use evenstock_app::{
 use evenstock_domain::RetrySchedule;
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
-use tracing::{error, info};
+use evenstock_telemetry::Origins;
+use tracing::field::Empty;
+use tracing::{error, info, info_span};
 
 pub use config::{SetupError, retry_schedule, sender};
 
@@ -53,7 +55,26 @@ where
     K: Sealer,
     C: Clock,
 {
-    let mut batch = Batch::new(event)?;
+    let batch = Batch::new(event)?;
+    let (origins, records) = (batch.origins(), batch.len());
+    let open = || info_span!("DeliverBatch", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
+    // Boxed: a batch of calls is large, and the span around it would hold it twice.
+    Ok(origins.trace(open, Box::pin(work(callbacks, batch, &origins, name))).await)
+}
+
+async fn work<S, Q, P, K, C>(
+    callbacks: &Callbacks<S, Q, P, K, C>,
+    mut batch: Batch,
+    origins: &Origins,
+    name: &str,
+) -> SqsBatchResponse
+where
+    S: CallbackStore,
+    Q: Queue,
+    P: CallbackSender,
+    K: Sealer,
+    C: Clock,
+{
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     for (place, (message_id, body)) in batch.records().enumerate() {
         match CallbackJob::from_json(body) {
@@ -65,7 +86,7 @@ where
         }
     }
     let Callbacks { store, queue, sender, sealer, clock, schedule } = callbacks;
-    let deps = DeliverDeps { store, queue, sender, sealer, clock, schedule };
+    let deps = DeliverDeps { store, queue, sender, sealer, clock, schedule, origins };
     let report = deliver(deps, jobs, name, clock.now().plus_millis(WORK_MS)).await;
     let DeliverReport { failed, arrived, missed, given_up, parked, kept, idle } = report;
     count(Counter::CallbacksSucceeded, u64::from(arrived));
@@ -84,5 +105,5 @@ where
         backCount = back,
         "callback_job_completed"
     );
-    Ok(batch.into_response())
+    batch.into_response()
 }

@@ -7,14 +7,14 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::QueueName;
 use evenstock_callback_worker::{Callbacks, handle, retry_schedule, sender};
 use evenstock_runtime::metrics::{send_if_due, send_to};
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs, new_id};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry, new_id};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "callback-worker").await?;
     let settings = environment.aws()?;
     let client = dynamodb_client(&settings);
     let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);

@@ -8,13 +8,13 @@ use evenstock_callbacks_api::{Endpoints, router};
 use evenstock_channels::callbacks_sender;
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
 use evenstock_runtime::metrics::send_to;
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "callbacks-api").await?;
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);

@@ -22,10 +22,12 @@ use evenstock_app::{
     store_announcements, with_causes,
 };
 use evenstock_domain::{EventIdKey, FeedEvent, FeedLimits, LevelKey, OrganizationId};
+use evenstock_telemetry::{Origins, TraceContext, within};
 use futures::StreamExt;
 use happening::Happening;
 use serde_json::{Value, json};
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{error, info, info_span, warn};
 
 pub use config::{bus_outlet, central_organization};
 
@@ -81,6 +83,13 @@ enum PassOnError {
     /// Not to the central system's queue.
     #[error(transparent)]
     Pushes(#[from] QueueError),
+}
+
+/// What a batch is announced as, and where in traces that belongs.
+#[derive(Debug, Default)]
+struct Announced {
+    announcements: Vec<Announcement>,
+    origins: Vec<Option<TraceContext>>,
 }
 
 /// How far a batch was followed.
@@ -168,9 +177,33 @@ where
     C: Clock,
     B: Bus,
 {
-    let (mut announcements, mut pushes) = (Vec::new(), BTreeSet::new());
-    let followed = follow_records(publisher, &event, &mut announcements, &mut pushes).await;
-    match pass_on(publisher, &announcements, &pushes).await {
+    let read: Vec<_> = event.records.iter().map(happening::read).collect();
+    let trace_of = |read: &Result<Happening, StoreError>| read.as_ref().ok().and_then(Happening::trace);
+    let origins: Origins = read.iter().map(trace_of).collect();
+    let records = event.records.len();
+    let open = || info_span!("PublishChanges", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
+    // Boxed: the type of so many nested futures is more than the compiler wants to look through.
+    origins.trace(open, Box::pin(follow_read(publisher, &event, read, &origins))).await
+}
+
+async fn follow_read<S, Q, C, B>(
+    publisher: &Publisher<S, Q, C, B>,
+    event: &Event,
+    read: Vec<Result<Happening, StoreError>>,
+    origins: &Origins,
+) -> Followed
+where
+    S: StockStore + FeedStore + MarketplaceStores + ReceiptStore + CallbackStore,
+    Q: Queue,
+    C: Clock,
+    B: Bus,
+{
+    // Whatever becomes of a record: its level has changed, and its journal tells how.
+    let levels = |happening| central::levels(publisher.central.as_ref(), happening);
+    let pushes: BTreeSet<_> = read.iter().flatten().flat_map(levels).collect();
+    let mut announced = Announced::default();
+    let followed = follow_records(publisher, event, read, origins, &mut announced).await;
+    match pass_on(publisher, &announced, &pushes).await {
         Ok(()) => followed,
         Err(error) => {
             error!(error = with_causes(&error), "announcements cannot be passed on");
@@ -182,7 +215,7 @@ where
 /// The bus comes first: while it is down the batch comes again and again, and so would callbacks that went before it.
 async fn pass_on<S, Q, C, B>(
     publisher: &Publisher<S, Q, C, B>,
-    announcements: &[Announcement],
+    announced: &Announced,
     pushes: &BTreeSet<LevelKey>,
 ) -> Result<(), PassOnError>
 where
@@ -193,33 +226,37 @@ where
 {
     let Publisher { store, queue, clock, subscriptions, bus, .. } = publisher;
     if let Some(outlet) = bus {
-        put_on_bus(outlet, announcements).await?;
+        put_on_bus(outlet, &announced.announcements).await?;
     }
-    fan_out(store, queue, subscriptions, clock.now(), announcements).await?;
+    let Announced { announcements, origins } = announced;
+    fan_out(store, queue, subscriptions, clock.now(), announcements, origins).await?;
     Ok(central::send(queue, pushes).await?)
 }
 
 async fn follow_records<S, Q, C, B>(
     publisher: &Publisher<S, Q, C, B>,
     event: &Event,
-    announcements: &mut Vec<Announcement>,
-    pushes: &mut BTreeSet<LevelKey>,
+    read: Vec<Result<Happening, StoreError>>,
+    origins: &Origins,
+    announced: &mut Announced,
 ) -> Followed
 where
     S: StockStore + FeedStore + MarketplaceStores + ReceiptStore,
     Q: Queue,
     C: Clock,
 {
-    let read: Vec<_> = event.records.iter().map(happening::read).collect();
-    // Whatever becomes of a record: its level has changed, and its journal tells how.
-    pushes.extend(read.iter().flatten().flat_map(|happening| central::levels(publisher.central.as_ref(), happening)));
     let mut feeds = publish_all(publisher, read.iter().flatten()).await;
     let mut followed = Followed::default();
-    for (record, happening) in event.records.iter().zip(read) {
+    for (place, (record, happening)) in event.records.iter().zip(read).enumerate() {
+        let origin = origins.of(place);
         let gained = match happening {
-            Ok(happening) => follow_one(publisher, &mut feeds, happening, announcements).await,
+            Ok(happening) => {
+                let follow = follow_one(publisher, &mut feeds, happening, &mut announced.announcements);
+                within(origin.clone(), follow).await
+            }
             Err(error) => Err(error),
         };
+        announced.origins.resize(announced.announcements.len(), origin);
         match gained {
             Ok(gained) => followed.changes += gained,
             Err(error)
@@ -315,7 +352,7 @@ where
             announcements.extend(steps::after_conflict(publisher, &conflict, found).await?);
             Ok(0)
         }
-        Happening::Changed { organization, changes, low_stock, oversold } => {
+        Happening::Changed { organization, changes, low_stock, oversold, .. } => {
             let gained = changes.len();
             for event in take(feeds, &organization, gained)? {
                 announcements.extend(steps::after_change(&organization, &event, low_stock));

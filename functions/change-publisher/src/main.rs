@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use evenstock_app::{QueueName, RecentPages, Subscriptions};
 use evenstock_change_publisher::{Publisher, bus_outlet, central_organization, handle};
 use evenstock_domain::FeedLimits;
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::metrics::send_if_due;
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{
     DynamoStore, EventBridge, QueueUrls, SqsQueues, dynamodb_client, event_bridge_client, sqs_client,
 };
@@ -15,7 +16,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "change-publisher").await?;
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);
@@ -41,6 +42,11 @@ async fn main() -> Result<(), Error> {
         bus: bus_outlet(&environment, open)?,
         central: central_organization(&environment)?,
     };
-    let handler = async |event: LambdaEvent<Value>| handle(publisher, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<Value>| {
+        // Boxed for the compiler, which gives up on so many futures within each other.
+        let answer = Box::pin(handle(publisher, event.payload)).await.map_err(Error::from);
+        send_if_due().await;
+        answer
+    };
     lambda_runtime::run(service_fn(handler)).await
 }

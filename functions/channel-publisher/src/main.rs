@@ -7,14 +7,14 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_app::QueueName;
 use evenstock_channel_publisher::{Pushes, central, handle, settings};
 use evenstock_runtime::metrics::{send_if_due, send_to};
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs, new_id};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry, new_id};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "channel-publisher").await?;
     let aws = environment.aws()?;
     let store =
         DynamoStore::new(dynamodb_client(&aws), environment.required("TABLE_NAME")?, environment.history_days()?);

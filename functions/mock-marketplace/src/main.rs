@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use evenstock_mock_marketplace::{Accounts, Mock, router};
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "mock-marketplace").await?;
     let accounts = Accounts::from_environment(&environment)?;
     lambda_http::run(router(Arc::new(Mock { accounts, clock: SystemClock }))).await
 }

@@ -9,7 +9,8 @@ use evenstock_app::{
 };
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId, new_id};
-use tracing::{error, info};
+use tracing::field::Empty;
+use tracing::{error, info, info_span};
 
 /// Receipts of one page.
 const PAGE: u32 = 25;
@@ -52,9 +53,11 @@ where
     Q: Queue,
 {
     let mut batch = Batch::new(event)?;
-    let mut failed = Vec::new();
+    let (origins, mut failed) = (batch.origins(), Vec::new());
     for (place, (message_id, body)) in batch.records().enumerate() {
-        if let Err(reason) = work(worker, message_id, body).await {
+        let open = || info_span!("SyncStore", otel.kind = "consumer", message.id = message_id, trace_id = Empty);
+        let work = Box::pin(work(worker, message_id, body));
+        if let Err(reason) = origins.only(place).trace(open, work).await {
             error!(message.id = message_id, reason, "store job {message_id} failed and comes again");
             failed.push((place, reason));
         }

@@ -12,7 +12,8 @@ use evenstock_domain::{JobCounters, JobId, JobReport};
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId, new_id};
 use serde_json::{Value, json};
-use tracing::{error, warn};
+use tracing::field::Empty;
+use tracing::{error, info_span, warn};
 
 pub use config::{MarketplaceBPoll, marketplace_b};
 
@@ -102,7 +103,7 @@ where
     C: Clock,
 {
     let mut batch = Batch::new(event)?;
-    let mut failed = Vec::new();
+    let (origins, mut failed) = (batch.origins(), Vec::new());
     for (place, (message_id, body)) in batch.records().enumerate() {
         let job: PollJob = match serde_json::from_str(body) {
             Ok(job) => job,
@@ -118,7 +119,9 @@ where
             failed.push((place, "its organization has no marketplace to poll".to_owned()));
             continue;
         };
-        if let Err(error) = Box::pin(by_job(polls, feed, plan, &job)).await {
+        let open = || info_span!("WorkOnPollJob", otel.kind = "consumer", job.id = job.job_id, trace_id = Empty);
+        let work = Box::pin(by_job(polls, feed, plan, &job));
+        if let Err(error) = origins.only(place).trace(open, work).await {
             warn!(job.id = job.job_id, error = with_causes(&error), "job {} comes back", job.job_id);
             failed.push((place, with_causes(&error)));
         }

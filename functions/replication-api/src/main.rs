@@ -5,13 +5,13 @@ use std::sync::Arc;
 use evenstock_replication_api::{Replication, Watch, router};
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve};
 use evenstock_runtime::metrics::send_to;
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{DynamoStore, dynamodb_client};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "replication-api").await?;
     let client = dynamodb_client(&environment.aws()?);
     let store = Arc::new(DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?));
     let access = AccessControl::new(Arc::clone(&store), RateLimits::from_environment(&environment)?);

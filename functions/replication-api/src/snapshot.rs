@@ -9,11 +9,14 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use evenstock_app::{Clock, FeedStore, ListPosition, StockStore, snapshot_offset};
 use evenstock_domain::{LocationId, Sku, StockLevel, Timestamp};
 use evenstock_runtime::http::{ApiError, Caller, InvalidCursor};
+use evenstock_runtime::metrics::{Counter, count};
 use serde::{Deserialize, Serialize};
+use tracing::instrument;
 use utoipa::ToSchema;
 
 use crate::Replication;
@@ -68,11 +71,12 @@ pub(crate) struct LocationState {
 /// Offset of the copy; product and location of the last level listed, whose product was told whole.
 type Position = (u64, String, String);
 
+#[instrument(name = "PersistSnapshot", skip_all, fields(organization.id = %caller.organization))]
 pub(crate) async fn show<S, C>(
     State(replication): State<Arc<Replication<S, C>>>,
     Extension(caller): Extension<Caller>,
     query: Result<Query<SnapshotQuery>, QueryRejection>,
-) -> Result<Json<SnapshotBody>, ApiError>
+) -> Result<Response, ApiError>
 where
     S: StockStore + FeedStore,
     C: Clock,
@@ -111,7 +115,10 @@ where
         cursors.seal_position(organization, LISTING, &position)
     });
     let state = products.iter().map(|(sku, levels)| (sku.to_string(), ProductState::new(levels))).collect();
-    Ok(Json(SnapshotBody { state, last_offset, next_cursor: next_cursor.unwrap_or_default() }))
+    let body = SnapshotBody { state, last_offset, next_cursor: next_cursor.unwrap_or_default() };
+    let body = serde_json::to_vec(&body).map_err(ApiError::internal)?;
+    count(Counter::SnapshotWriteBytes, body.len() as u64);
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 impl ProductState {

@@ -8,7 +8,7 @@ use evenstock_app::{
 };
 use evenstock_domain::EventIdKey;
 use serde_json::{Value, json};
-use tracing::{error, info, warn};
+use tracing::{error, info, instrument, warn};
 
 /// Reservations of one page.
 const PAGE: u32 = 50;
@@ -48,6 +48,7 @@ pub enum HandleError {
 ///
 /// # Errors
 /// [`HandleError`]. A reservation that cannot be ended is none: it comes again.
+#[instrument(name = "RunDue", skip_all)]
 pub async fn handle<S, Q, C>(scheduler: &Scheduler<S, Q, C>, event: Value) -> Result<Value, HandleError>
 where
     S: StockStore + ReservationStore + MarketplaceStores + SwitchStore + CallbackStore,

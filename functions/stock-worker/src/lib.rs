@@ -10,8 +10,10 @@ use evenstock_app::{ChangeBody, Clock, GroupResult, StockChange, StockStore, app
 use evenstock_domain::{EventIdKey, LevelKey, Outcome, StockEvent};
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
+use evenstock_telemetry::Origins;
 use futures::StreamExt;
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{Span, debug, error, info, info_span, warn};
 
 /// Levels that are worked on at once.
 const LEVELS_AT_ONCE: usize = 16;
@@ -43,11 +45,22 @@ pub async fn handle<S: StockStore, C: Clock>(
     worker: &Worker<S, C>,
     event: SqsEvent,
 ) -> Result<SqsBatchResponse, MissingMessageId> {
-    let mut batch = Batch::new(event)?;
+    let batch = Batch::new(event)?;
+    let (origins, records) = (batch.origins(), batch.len());
+    let open = || info_span!("ApplyBatch", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
+    Ok(origins.trace(open, apply(worker, batch, &origins)).await)
+}
+
+async fn apply<S: StockStore, C: Clock>(
+    worker: &Worker<S, C>,
+    mut batch: Batch,
+    origins: &Origins,
+) -> SqsBatchResponse {
     let groups = group(&mut batch, &worker.ids);
     let levels = groups.len();
     let work = groups.into_iter().map(async |(key, group)| {
-        let result = apply_group(&worker.store, &worker.clock, &key, &group.events).await;
+        let apply = apply_group(&worker.store, &worker.clock, &key, &group.events);
+        let result = origins.part(&group.places).trace(|| span_of(&key, &group), apply).await;
         (key, group, result)
     });
     let mut results = futures::stream::iter(work).buffer_unordered(LEVELS_AT_ONCE);
@@ -67,7 +80,20 @@ pub async fn handle<S: StockStore, C: Clock>(
     let response = batch.into_response();
     let failed = response.batch_item_failures.len();
     info!(records, levels, applied, unchanged, failed, "stock batch applied");
-    Ok(response)
+    response
+}
+
+/// The work on one level. The event is named when there is one; of several, the messages' traces tell.
+fn span_of(key: &LevelKey, group: &Group) -> Span {
+    let LevelKey { organization, sku, location } = key;
+    let event_id = match group.names.as_slice() {
+        [(event_id, _)] => Some(event_id.as_str()),
+        _ => None,
+    };
+    info_span!(
+        "ApplyDelta", organization.id = %organization, sku.id = %sku, location.id = %location, event.id = event_id,
+        events = group.events.len(), otel.links = Empty, trace_id = Empty
+    )
 }
 
 fn group(batch: &mut Batch, ids: &EventIdKey) -> BTreeMap<LevelKey, Group> {
@@ -113,6 +139,7 @@ fn settle(key: &LevelKey, group: &Group, result: &GroupResult) -> Vec<(usize, Re
                 );
                 return (*place, Err(reason.to_string()));
             }
+            debug!(event.id = event_id, job.id = job_id, sku.id = %key.sku, location.id = %key.location, ?outcome, "event settled");
             (*place, outcome)
         })
         .collect()

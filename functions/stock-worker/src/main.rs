@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_runtime::metrics::{send_if_due, send_to};
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_stock_worker::{Worker, handle};
 use evenstock_store::{DynamoStore, dynamodb_client};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -12,7 +12,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "stock-worker").await?;
     let client = dynamodb_client(&environment.aws()?);
     let store = DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?);
     send_to(Arc::new(store.clone()), "stock-worker", true);

@@ -7,14 +7,14 @@ use evenstock_app::QueueName;
 use evenstock_domain::Guard;
 use evenstock_runtime::http::{AccessControl, CursorKey, RateLimits, serve, shell};
 use evenstock_runtime::metrics::send_to;
-use evenstock_runtime::{ConfigError, Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::{ConfigError, Environment, SystemClock, init_telemetry};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_sync_api::{Operations, Settings, Warehouses, routes, warehouse_routes};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "sync-api").await?;
     let aws = environment.aws()?;
     let client = dynamodb_client(&aws);
     let store = Arc::new(DynamoStore::new(client, environment.required("TABLE_NAME")?, environment.history_days()?));

@@ -11,7 +11,7 @@ use crate::metrics::{Metrics, PartitionBody};
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counters: our name, their name, what they count.
-const COUNTERS: [(&str, &str, &str); 23] = [
+const COUNTERS: &[(&str, &str, &str)] = &[
     ("requests", "http_requests_total", "Requests answered."),
     ("errors", "http_errors_total", "Requests answered with a status of 500 or more."),
     ("conflicts", "conflicts_total", "Requests refused with 409."),
@@ -35,6 +35,10 @@ const COUNTERS: [(&str, &str, &str); 23] = [
     ("reconciliations", "reconciliations_total", "Warehouses that were compared with our stock to the end."),
     ("reconciliationsFailed", "reconciliations_failed_total", "Comparisons that ended without it."),
     ("driftRepaired", "drift_repaired_total", "Levels that a comparison set right."),
+    ("stockPushes", "stock_pushes_total", "Changes that the central system was told."),
+    ("stockPushFailures", "stock_push_failures_total", "Levels whose changes it could not be told."),
+    ("stockPushConflicts", "stock_push_conflicts_total", "Levels of which it holds something else."),
+    ("snapshotWriteBytes", "snapshot_write_bytes", "Bytes of snapshots that were handed out."),
 ];
 
 /// Writes everything down.
@@ -51,7 +55,7 @@ fn write_all(text: &mut String, metrics: &Metrics) -> fmt::Result {
     for (ours, name, help) in COUNTERS {
         family(text, name, "counter", help)?;
         for (function, counts) in &metrics.counts {
-            let value = counts.get(ours).copied().unwrap_or_default();
+            let value = counts.get(*ours).copied().unwrap_or_default();
             writeln!(text, "{name}{{function=\"{}\"}} {value}", escaped(function))?;
         }
     }
@@ -135,4 +139,16 @@ fn latency(text: &mut String, function: &str, counts: &Counts) -> fmt::Result {
 /// A label's value.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_the_names_under_which_they_are_exported() {
+        for (ours, theirs, _) in COUNTERS {
+            assert_eq!(*theirs, evenstock_runtime::metrics::standard_name(ours));
+        }
+    }
 }

@@ -18,7 +18,8 @@ use evenstock_domain::EventIdKey;
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::field::Empty;
+use tracing::{error, info, info_span};
 
 use apply::Fate;
 use record::{Origin, Record};
@@ -88,7 +89,8 @@ where
 {
     let mut batch = Batch::new(event)?;
     let records: Vec<_> = batch.records().map(|(_, body)| Record::from_message(body)).collect();
-    let settled = Box::pin(settle(function, &records)).await;
+    let open = || info_span!("ApplyWarehouseChanges", otel.kind = "consumer", otel.links = Empty, trace_id = Empty);
+    let settled = batch.origins().trace(open, Box::pin(settle(function, &records))).await;
     for (place, settled) in settled.into_iter().enumerate() {
         if let Err(reason) = settled {
             batch.fail_because(place, reason);

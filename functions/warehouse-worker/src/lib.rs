@@ -13,7 +13,8 @@ use evenstock_app::{
 use evenstock_domain::{BreakerConfig, EventIdKey, JobId, JobReport, LocationId, OrganizationId};
 use evenstock_runtime::metrics::{Counter, count};
 use evenstock_runtime::{Batch, MissingMessageId};
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{error, info, info_span, warn};
 
 /// How long one slice begins new pages, in milliseconds.
 const SLICE_MS: i64 = 45_000;
@@ -66,10 +67,12 @@ where
     C: Clock,
 {
     let mut batch = Batch::new(event)?;
-    let mut failed = Vec::new();
+    let (origins, mut failed) = (batch.origins(), Vec::new());
     for (place, (message_id, body)) in batch.records().enumerate() {
         // Boxed: the type of so many nested futures is more than the compiler wants to look through.
-        if let Err(reason) = Box::pin(slice(worker, body)).await {
+        let open =
+            || info_span!("ReconcileWarehouse", otel.kind = "consumer", message.id = message_id, trace_id = Empty);
+        if let Err(reason) = origins.only(place).trace(open, Box::pin(slice(worker, body))).await {
             let reason = with_causes(&reason);
             error!(message.id = message_id, error = reason, "a slice of a reconciliation comes back");
             failed.push((place, reason));
@@ -125,7 +128,7 @@ where
         SliceEnd::Waiting(millis) => millis,
     };
     let delay_seconds = u16::try_from(delay_ms / 1000).unwrap_or(Outgoing::DELAY_SECONDS_MAX);
-    let again = Outgoing { body: body.to_owned(), organization, delay_seconds };
+    let again = Outgoing { delay_seconds, ..Outgoing::now(body.to_owned(), organization) };
     Ok(queue.send(QueueName::WarehouseSync, vec![again]).await?)
 }
 

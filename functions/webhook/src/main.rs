@@ -6,14 +6,14 @@ use std::sync::Arc;
 use evenstock_app::QueueName;
 use evenstock_runtime::http::{serve, shell};
 use evenstock_runtime::metrics::log_only;
-use evenstock_runtime::{Environment, LogFormat, SystemClock, init_logs};
+use evenstock_runtime::{Environment, SystemClock, init_telemetry};
 use evenstock_store::{DynamoStore, QueueUrls, SqsQueues, dynamodb_client, sqs_client};
 use evenstock_webhook::{Intake, Stores, connections, load_shed_queue_max, routes, shedding};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::of_process();
-    init_logs(environment.optional("LOG_LEVEL").unwrap_or("info"), LogFormat::Json);
+    init_telemetry(&environment, "webhook").await?;
     let stock_changes = environment.required("STOCK_CHANGES_QUEUE_URL")?.to_owned();
     let urls = BTreeMap::from([(QueueName::StockChanges, QueueUrls { queue: stock_changes, dead_letters: None })]);
     let queue = SqsQueues::new(sqs_client(&environment.aws()?), urls);

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use evenstock_domain::{Admission, BreakerConfig, OrganizationId, ProbeToken, SOURCE_LEAD_MAX_MS, Source, Timestamp};
-use tracing::{info, warn};
+use tracing::{info, instrument, warn};
 
 use crate::breaker::{admit, report_failure, report_success};
 use crate::{
@@ -114,6 +114,7 @@ pub enum PollError {
 ///
 /// # Errors
 /// [`PollError`] when our own store or queue fails. A failing marketplace is an outcome, not an error.
+#[instrument(name = "PollMarketplace", skip_all, fields(source = %plan.source, job.id = job))]
 pub async fn poll<S, Q, F, C>(
     poller: &Poller<'_, S, Q, F, C>,
     plan: &PollPlan,

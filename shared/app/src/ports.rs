@@ -5,6 +5,7 @@ use core::future::Future;
 use evenstock_domain::{
     BlindRequest, Breaker, LevelKey, LocationId, OrganizationId, Page, Quantity, Sku, Source, StockLevel, Timestamp,
 };
+use evenstock_telemetry::{TraceContext, current};
 
 use crate::{ApiKey, FeedError, QueueError, StoreError};
 
@@ -261,6 +262,8 @@ pub struct Outgoing {
     pub organization: OrganizationId,
     /// How long nobody may receive it, in seconds: at most [`Outgoing::DELAY_SECONDS_MAX`].
     pub delay_seconds: u16,
+    /// Where in a trace it was made, which its receiver goes on with.
+    pub trace: Option<TraceContext>,
 }
 
 impl Outgoing {
@@ -268,8 +271,8 @@ impl Outgoing {
     pub const DELAY_SECONDS_MAX: u16 = 900;
 
     /// A message that may be received at once.
-    pub const fn now(body: String, organization: OrganizationId) -> Self {
-        Self { body, organization, delay_seconds: 0 }
+    pub fn now(body: String, organization: OrganizationId) -> Self {
+        Self { body, organization, delay_seconds: 0, trace: current() }
     }
 }
 

@@ -7,7 +7,7 @@ use evenstock_domain::{
     BlindRequest, EntryKind, EventId, LevelKey, Outcome, PAGE_ENTRIES, Past, Placed, Rejection, StockEvent, StockLevel,
     decide,
 };
-use tracing::warn;
+use tracing::{instrument, warn};
 
 use crate::apply::{Step, look_back, settle};
 use crate::spill::spill;
@@ -61,6 +61,7 @@ struct Tries {
 /// # Errors
 /// [`StoreError`] when the store fails for good or too many tries were outpaced. The request may be made again under
 /// the same id.
+#[instrument(name = "ApplyDelta", skip_all, fields(organization.id = %key.organization, sku.id = %key.sku, location.id = %key.location))]
 pub async fn request<S: StockStore, C: Clock>(
     store: &S,
     clock: &C,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-
+use evenstock_telemetry::{Origins, TraceContext};
 use tracing::error;
 
 use crate::metrics::{Counter, count};
@@ -47,6 +47,7 @@ pub struct Batch {
     /// Whether a record is received for the last time.
     last: Vec<bool>,
     failed: Vec<bool>,
+    origins: Origins,
 }
 
 impl Batch {
@@ -61,6 +62,11 @@ impl Batch {
             count.unwrap_or(1) >= RECEIVES_MAX
         });
         let last = last.collect();
+        let origins = event.records.iter().map(|record| {
+            let text = |name| record.message_attributes.get(name).and_then(|value| value.string_value.as_deref());
+            TraceContext::parse(text("traceparent")?, text("tracestate"))
+        });
+        let origins = origins.collect();
         let records: Vec<_> = event
             .records
             .into_iter()
@@ -70,7 +76,12 @@ impl Batch {
             })
             .collect::<Result<_, _>>()?;
         let failed = vec![false; records.len()];
-        Ok(Self { records, last, failed })
+        Ok(Self { records, last, failed, origins })
+    }
+
+    /// Where in traces the records come from, by their places.
+    pub fn origins(&self) -> Origins {
+        self.origins.clone()
     }
 
     /// Message ids and bodies, in order.
@@ -143,6 +154,25 @@ mod tests {
         batch.fail(99);
         let failed: Vec<_> = batch.into_response().batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         assert_eq!(failed, ["b"]);
+    }
+
+    #[test]
+    fn records_know_where_they_come_from() {
+        let header = |n: u8| TraceContext::new([n; 16], [n; 8], true).traceparent();
+        let record = |n: u8| {
+            serde_json::json!({
+                "messageId": "a",
+                "messageAttributes": { "traceparent": { "stringValue": header(n), "dataType": "String" } },
+            })
+        };
+        let wrong = serde_json::json!({
+            "messageId": "a",
+            "messageAttributes": { "traceparent": { "stringValue": "hello", "dataType": "String" } },
+        });
+        let records = serde_json::json!({ "Records": [record(1), wrong, { "messageId": "a" }, record(2)] });
+        let origins = Batch::new(event(&records.to_string())).unwrap().origins();
+        let seen: Vec<_> = (0..4).map(|place| origins.of(place).map(|origin| origin.traceparent())).collect();
+        assert_eq!(seen, [Some(header(1)), None, None, Some(header(2))]);
     }
 
     #[test]

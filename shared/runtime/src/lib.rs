@@ -20,4 +20,4 @@ pub use batch::{Batch, MissingMessageId, RECEIVES_MAX, keep_reasons, take_reason
 pub use clock::{SystemClock, id_of, new_id};
 pub use environment::{ConfigError, Environment};
 pub use sealing::random_bytes;
-pub use telemetry::{LogFormat, init_logs};
+pub use telemetry::{LogFormat, init_logs, init_telemetry, is_exporting, send_telemetry, start_telemetry};

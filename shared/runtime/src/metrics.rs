@@ -9,6 +9,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use evenstock_app::{Clock, CounterStore, Counts, StoreError, with_causes};
+use evenstock_telemetry::{Measured, Metric};
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
@@ -91,12 +92,18 @@ counters! {
     DriftRepaired = "driftRepaired",
     /// Polls of a marketplace that read all they could; an alarm misses them.
     PollsCompleted = "pollsCompleted",
+    /// Bytes of snapshots that were handed out.
+    SnapshotWriteBytes = "snapshotWriteBytes",
     /// Time that requests took, in milliseconds, summed.
     LatencySumMs = "latencySumMs",
 }
 
 /// The counters and, behind them, the classes of latency.
 static PENDING: [AtomicU64; NAMES.len() + LATENCY_BOUNDS_MS.len() + 1] =
+    [const { AtomicU64::new(0) }; NAMES.len() + LATENCY_BOUNDS_MS.len() + 1];
+
+/// The same since the process started.
+static TOTALS: [AtomicU64; NAMES.len() + LATENCY_BOUNDS_MS.len() + 1] =
     [const { AtomicU64::new(0) }; NAMES.len() + LATENCY_BOUNDS_MS.len() + 1];
 
 /// Requests in work.
@@ -123,8 +130,10 @@ pub fn count(counter: Counter, n: u64) {
 }
 
 fn add(place: usize, n: u64) {
-    if let Some(pending) = PENDING.get(place) {
-        pending.fetch_add(n, Ordering::Relaxed);
+    for counters in [&PENDING, &TOTALS] {
+        if let Some(counter) = counters.get(place) {
+            counter.fetch_add(n, Ordering::Relaxed);
+        }
     }
 }
 
@@ -138,6 +147,44 @@ pub fn count_latency(millis: i64) {
 /// The name of a class of latency: `latency5`, …, `latencyMore`.
 pub fn latency_name(class: usize) -> String {
     LATENCY_BOUNDS_MS.get(class).map_or_else(|| "latencyMore".to_owned(), |bound| format!("latency{bound}"))
+}
+
+/// A counter's name where metrics have names in Prometheus' manner: in the text of `GET /api/metrics` and in what is
+/// exported.
+pub fn standard_name(name: &str) -> String {
+    match name {
+        "requests" => "http_requests_total".to_owned(),
+        "errors" => "http_errors_total".to_owned(),
+        "snapshotWriteBytes" => "snapshot_write_bytes".to_owned(),
+        _ => {
+            let mut standard = String::with_capacity(name.len().saturating_add(10));
+            for character in name.chars() {
+                if character.is_ascii_uppercase() {
+                    standard.push('_');
+                }
+                standard.push(character.to_ascii_lowercase());
+            }
+            standard + "_total"
+        }
+    }
+}
+
+/// Everything counted since the process started, as it is exported.
+pub(crate) fn totals() -> Vec<Metric> {
+    let total = |place: usize| TOTALS.get(place).map_or(0, |total| total.load(Ordering::Relaxed));
+    let latency_sum = Counter::LatencySumMs as usize;
+    let counters = NAMES.iter().enumerate().filter(|(place, _)| *place != latency_sum);
+    let mut metrics: Vec<_> = counters
+        .map(|(place, name)| {
+            let unit = if name.ends_with("Bytes") { "By" } else { "1" };
+            Metric { name: standard_name(name), unit, measured: Measured::Sum(total(place)) }
+        })
+        .collect();
+    let counts = (0..=LATENCY_BOUNDS_MS.len()).map(|class| total(NAMES.len().saturating_add(class)));
+    let (bounds, counts) = (LATENCY_BOUNDS_MS.to_vec(), counts.collect());
+    let measured = Measured::Histogram { bounds, counts, sum: total(latency_sum) };
+    metrics.push(Metric { name: "request_latency_ms".to_owned(), unit: "ms", measured });
+    metrics
 }
 
 /// Requests that this process works on, until the guard is dropped.
@@ -183,8 +230,9 @@ pub fn log_only(function: &'static str) {
     }
 }
 
-/// Sends the sums if a minute has passed. To be called when a call's work is done.
+/// Sends the sums if a minute has passed, and telemetry. To be called when a call's work is done.
 pub async fn send_if_due() {
+    crate::telemetry::send_after_call().await;
     let (now, sent_at) = (SystemClock.now().as_millis(), SENT_AT.load(Ordering::Relaxed));
     let due = now.saturating_sub(sent_at) >= SEND_EVERY_MS;
     // Of many calls at once, one sends.
@@ -297,6 +345,14 @@ mod tests {
             "function": "warehouse-events", "partition": "t-0", "kafkaLagMs": 40,
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn exported_names_are_those_of_the_documents() {
+        let names: Vec<_> = totals().into_iter().map(|metric| metric.name).collect();
+        for name in ["inventory_updates_total", "request_latency_ms", "snapshot_write_bytes", "dlq_events_total"] {
+            assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
+        }
     }
 
     #[test]

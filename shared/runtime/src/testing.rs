@@ -9,6 +9,7 @@
 )]
 
 mod contract;
+mod log;
 
 use axum::Router;
 use axum::body::{Bytes, HttpBody, to_bytes};
@@ -17,6 +18,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub use contract::{Broken, Contract};
+pub use log::CapturedLog;
 
 /// The greatest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

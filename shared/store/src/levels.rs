@@ -10,6 +10,7 @@ use evenstock_domain::{
     BlindRequest, LevelKey, LocationId, OrganizationId, PAGE_ENTRIES, Page, RECENT_ENTRIES_MAX, Sku, StockLevel,
     Timestamp, encode_entry,
 };
+use evenstock_telemetry::current;
 
 use crate::errors::store_error;
 use crate::keys::{self, LEVEL_PREFIX};
@@ -27,9 +28,12 @@ const NEWER_THAN_SPILLED: &str = "sp < :time";
 /// Its repetition would be found in the level itself, because everything that was spilled was searched in vain.
 const SPILLED_SEARCHED: &str = "pg <= :pages";
 
-/// One entry more. `list_append` keeps the journal in order; the set of ids is what `contains` looks into.
+/// One entry more. `list_append` keeps the journal in order.
 const APPEND: &str = "SET av = av + :a, hr = hr + :a, rs = rs + :r, vs = vs + :one, rv = rv + :one, ua = :now, \
-                      re = list_append(re, :entry) ADD ids :ids";
+                      re = list_append(re, :entry)";
+
+/// The set of ids is what `contains` looks into.
+const ADD_ID: &str = "ADD ids :ids";
 
 /// The oldest entry is still the one that was seen, so the stored page is the one to drop.
 const PAGE_THERE: &str = "v = :v AND re[0] = :first";
@@ -48,10 +52,18 @@ impl StockStore for DynamoStore {
     }
 
     async fn append(&self, key: &LevelKey, request: &BlindRequest) -> Result<Appended, StoreError> {
-        let (condition, values) = append_condition(request);
+        let (condition, mut values) = append_condition(request);
+        // The trace of the write before is not this one's.
+        let trace = match current() {
+            Some(trace) => {
+                values.insert(":tc".to_owned(), AttributeValue::B(Blob::new(trace.to_bytes())));
+                ", tc = :tc"
+            }
+            None => " REMOVE tc",
+        };
         let update = self
             .update(keys::level(key))
-            .update_expression(APPEND)
+            .update_expression(format!("{APPEND}{trace} {ADD_ID}"))
             .condition_expression(condition)
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)

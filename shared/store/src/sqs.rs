@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
 use evenstock_app::{Outgoing, Queue, QueueDepth, QueueError, QueueName};
 
 /// Messages that one call takes.
@@ -99,7 +99,7 @@ impl Queue for SqsQueues {
 fn batch_len(messages: &[Outgoing]) -> usize {
     let mut bytes = 0_usize;
     let fits = messages.iter().take(BATCH_MAX).take_while(|message| {
-        bytes = bytes.saturating_add(message.body.len());
+        bytes = bytes.saturating_add(size_of(message));
         bytes <= BATCH_BYTES_MAX
     });
     fits.count().max(1)
@@ -107,13 +107,32 @@ fn batch_len(messages: &[Outgoing]) -> usize {
 
 /// The group makes the queue fair: a busy organization cannot starve the others.
 fn entry(place: usize, message: &Outgoing) -> Result<SendMessageBatchRequestEntry, QueueError> {
-    SendMessageBatchRequestEntry::builder()
+    let mut entry = SendMessageBatchRequestEntry::builder()
         .id(place.to_string())
         .message_body(&message.body)
         .message_group_id(group_of(message))
-        .delay_seconds(i32::from(message.delay_seconds))
-        .build()
-        .map_err(|error| QueueError(Box::new(error)))
+        .delay_seconds(i32::from(message.delay_seconds));
+    for (name, value) in trace_of(message) {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        entry = entry.message_attributes(name, value.map_err(|error| QueueError(Box::new(error)))?);
+    }
+    entry.build().map_err(|error| QueueError(Box::new(error)))
+}
+
+/// Where in a trace a message was made, as attributes. They count as much as the body does.
+fn trace_of(message: &Outgoing) -> Vec<(&'static str, String)> {
+    let Some(trace) = &message.trace else {
+        return Vec::new();
+    };
+    let state = trace.tracestate().map(|state| ("tracestate", state.to_owned()));
+    [("traceparent", trace.traceparent())].into_iter().chain(state).collect()
+}
+
+/// Bytes of a message with its attributes, the words that SQS counts among them.
+fn size_of(message: &Outgoing) -> usize {
+    let attributes = trace_of(message);
+    let attributes = attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len());
+    attributes.fold(message.body.len(), usize::saturating_add)
 }
 
 /// SQS takes 128 letters, digits and punctuation marks; an organization's name may be more than that.
@@ -135,5 +154,19 @@ mod tests {
         assert_eq!(batch_len(&vec![message(100 * 1024); 5]), 2);
         assert_eq!(batch_len(&[message(BATCH_BYTES_MAX), message(1)]), 1);
         assert_eq!(batch_len(&[message(BATCH_BYTES_MAX + 1)]), 1, "its refusal is the queue's to say");
+    }
+
+    #[test]
+    fn trace_of_a_message_goes_beside_its_body() {
+        let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let plain = Outgoing::now("{}".to_owned(), OrganizationId::parse("us").unwrap());
+        assert_eq!(entry(0, &plain).unwrap().message_attributes(), None);
+        let trace = evenstock_telemetry::TraceContext::parse(header, Some("vendor=1"));
+        let traced = Outgoing { trace, ..plain };
+        let sent = entry(0, &traced).unwrap();
+        let attribute = |name: &str| sent.message_attributes()?.get(name)?.string_value().map(str::to_owned);
+        assert_eq!(attribute("traceparent").as_deref(), Some(header));
+        assert_eq!(attribute("tracestate").as_deref(), Some("vendor=1"));
+        assert_eq!(size_of(&traced), 2 + 11 + 55 + 6 + 10 + 8 + 6);
     }
 }

@@ -83,6 +83,8 @@ fn environment(template: &Template, function: &Yaml, cloud: &Cloud) -> Vec<(Stri
     let shared = template.globals()["Environment"]["Variables"].as_mapping();
     let parameters = &read("template.yaml")["Parameters"];
     let all = shared.into_iter().flatten().chain(variables.into_iter().flatten());
+    // What is set only when a parameter is given is not: none of those is given here.
+    let all = all.filter(|(_, value)| !matches!(value, Yaml::Tagged(tagged) if tagged.tag == "!If"));
     all.map(|(name, value)| {
         let name = name.as_str().unwrap();
         let value = resolved(template, parameters, value, cloud).unwrap_or_else(|| panic!("{name}: {value:?}"));

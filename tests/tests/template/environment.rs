@@ -24,7 +24,7 @@ const READERS: [(&str, &[&str]); 11] = [
 ];
 
 /// The variables that every function is given, read or not.
-const SHARED: [&str; 2] = ["STAGE", "LOG_LEVEL"];
+const SHARED: [&str; 4] = ["STAGE", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"];
 
 fn sources(folder: &Path, text: &mut String) {
     for entry in std::fs::read_dir(folder).unwrap() {

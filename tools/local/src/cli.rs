@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use evenstock_runtime::{Environment, LogFormat, init_logs};
+use evenstock_runtime::{Environment, LogFormat, init_logs, start_telemetry};
 
 use crate::commands::{
     ApiArgs, DlqArgs, FlowArgs, KeysArgs, ProduceArgs, ReceiverArgs, SchedulerArgs, SmokeArgs, demo, dlq, keys,
@@ -62,7 +62,13 @@ pub fn run() -> ExitCode {
     let environment = Environment::of_process();
     // The emulator warns of every condition that is not met, which is our daily bread.
     let level = environment.optional("LOG_LEVEL").unwrap_or("info");
-    init_logs(&format!("{level},dynoxide=error"), LogFormat::Text);
+    let (level, format) = (format!("{level},dynoxide=error"), LogFormat::Text);
+    // Commands speak to a running instance, which tells what it does by itself.
+    if cli.command.is_some() {
+        init_logs(&level, format);
+    } else if let Err(error) = start_telemetry(&environment, "evenstock-local", &level, format) {
+        return fail(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),

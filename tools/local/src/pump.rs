@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use evenstock_runtime::{RECEIVES_MAX, take_reason};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, warn};
@@ -94,7 +94,13 @@ async fn invoke(
 }
 
 fn event_of(batch: &[Received]) -> Value {
+    let attribute = |(name, value): (&str, &Option<String>)| {
+        let value = json!({ "stringValue": value.as_ref()?, "dataType": "String" });
+        Some((name.to_owned(), value))
+    };
     let record = |message: &Received| {
+        let trace = [("traceparent", &message.traceparent), ("tracestate", &message.tracestate)];
+        let attributes: Map<_, _> = trace.into_iter().filter_map(attribute).collect();
         json!({
             "messageId": message.message_id,
             "receiptHandle": message.receipt_handle,
@@ -105,6 +111,7 @@ fn event_of(batch: &[Received]) -> Value {
                 "ApproximateFirstReceiveTimestamp": message.first_received_at_ms.to_string(),
                 "MessageGroupId": message.organization,
             },
+            "messageAttributes": attributes,
             "eventSource": "aws:sqs",
         })
     };

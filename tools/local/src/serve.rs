@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use evenstock_app::Clock;
 use evenstock_runtime::http::{RequestId, shell};
-use evenstock_runtime::{Environment, SystemClock, keep_reasons};
+use evenstock_runtime::{Environment, SystemClock, is_exporting, keep_reasons, send_telemetry};
 use futures::future::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -36,6 +36,9 @@ const PUMPS_MAX: usize = 2;
 
 /// How long requests and batches in work may take when the process ends.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// How often telemetry is sent.
+const TELEMETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// What the command line said.
 #[derive(Debug)]
@@ -110,6 +113,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         }
     });
     work.spawn(async move { server.await.map_err(ServeError::Server) });
+    if is_exporting() {
+        work.spawn(send_in_background(stop.clone()));
+    }
     let signal = signal().map_err(ServeError::Server)?;
     say_ready(port).map_err(ServeError::Server)?;
 
@@ -136,7 +142,16 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         Err(_) => warn!("some work did not end within {} s and was cut off", DRAIN.as_secs()),
     }
     drop(functions);
+    send_telemetry(true).await;
     dynamo.stop().await?;
+    Ok(())
+}
+
+/// Sends telemetry until `stop`; what is done while the process drains goes with the last request.
+async fn send_in_background(mut stop: Stop) -> Result<(), ServeError> {
+    while tokio::time::timeout(TELEMETRY_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+        send_telemetry(false).await;
+    }
     Ok(())
 }
 

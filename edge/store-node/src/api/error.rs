@@ -2,12 +2,14 @@
 //! the log, never to the client.
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use evenstock_telemetry::{TraceContext, within};
 use serde_json::{Map, Value, json};
-use tracing::error;
+use tracing::field::Empty;
+use tracing::{Instrument, error, info_span};
 
 use crate::cli::with_causes;
 use crate::database::DatabaseError;
@@ -104,7 +106,18 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).filter(|id| is_usable(id));
     let id = given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    let caller = caller_of(request.headers());
+    let (mut response, span) = within(caller, async {
+        let (method, route) = (request.method().as_str(), request.extensions().get::<MatchedPath>());
+        let route = route.map_or("unknown", MatchedPath::as_str);
+        let span = info_span!(
+            "request", otel.name = %format_args!("{method} {route}"), otel.kind = "server", request.id = id,
+            http.request.method = method, http.route = route, http.response.status_code = Empty
+        );
+        (next.run(request).instrument(span.clone()).await, span)
+    })
+    .await;
+    span.record("http.response.status_code", response.status().as_u16());
     let failed = response.extensions_mut().remove::<ApiError>().or_else(|| foreign(response.status()));
     if let Some(mut failed) = failed {
         failed.body.insert("requestId".to_owned(), json!(id));
@@ -119,6 +132,12 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert("x-request-id", id);
     }
     response
+}
+
+/// Where in a trace the caller stands; `None` when it names none, or none that is valid.
+fn caller_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::parse(text("traceparent")?, text("tracestate"))
 }
 
 /// What a library answered.

@@ -57,7 +57,7 @@ async fn announcements_passed_on_twice_are_the_same_deliveries() {
     let announced = [world.announcement("a"), world.announcement("b")];
     let Callbacks { store, queue, .. } = &world.callbacks;
     for _ in 0..2 {
-        let fanned = fan_out(store, queue, &world.subscriptions, world.now(), &announced).await.unwrap();
+        let fanned = fan_out(store, queue, &world.subscriptions, world.now(), &announced, &[]).await.unwrap();
         assert_eq!(fanned, 2);
     }
     let bodies: Vec<_> = queue.take().into_iter().map(|message| message.body).collect();

@@ -182,7 +182,7 @@ impl<P: CallbackSender> World<P> {
     pub(crate) async fn announce(&mut self, names: &[String]) {
         let announcements: Vec<_> = names.iter().map(|name| self.announcement(name)).collect();
         let Callbacks { store, queue, .. } = &self.callbacks;
-        fan_out(store, queue, &self.subscriptions, self.now(), &announcements).await.unwrap();
+        fan_out(store, queue, &self.subscriptions, self.now(), &announcements, &[]).await.unwrap();
         self.collect();
     }
 

@@ -1,7 +1,7 @@
 //! One call of a batch: sign, send, and write down what came of it.
 
 use evenstock_domain::{DeliveryState, Endpoint, Timestamp, Tried};
-use tracing::{info, warn};
+use tracing::{info, instrument, warn};
 
 use super::deliver::{DeliverDeps, Work, save};
 use super::registry::secret_context;
@@ -25,6 +25,10 @@ pub(super) enum Outcome {
 }
 
 /// Makes a call, unless it is later than `until`.
+#[instrument(
+    name = "DeliverCallback", skip_all,
+    fields(otel.kind = "client", event.id = work.delivery.event_id, delivery.id = %work.delivery.id, endpoint.id = %endpoint.id)
+)]
 pub(super) async fn call<S, Q, P, K, C>(
     deps: DeliverDeps<'_, S, Q, P, K, C>,
     endpoint: &Endpoint,

@@ -12,6 +12,7 @@ use evenstock_domain::{
     Admission, Delivery, DeliveryId, Disabled, DisabledReason, Endpoint, EndpointId, OrganizationId, ProbeToken,
     Registry, RetrySchedule, Round, Timestamp,
 };
+use evenstock_telemetry::{Origins, within};
 use futures::StreamExt;
 use futures::future::join_all;
 use tracing::{error, info, warn};
@@ -43,6 +44,8 @@ pub struct DeliverDeps<'a, S, Q, P, K, C> {
     pub clock: &'a C,
     /// When deliveries are tried again whose endpoint does not say otherwise.
     pub schedule: &'a RetrySchedule,
+    /// Where in traces the jobs come from, by their places.
+    pub origins: &'a Origins,
 }
 
 impl<S, Q, P, K, C> Clone for DeliverDeps<'_, S, Q, P, K, C> {
@@ -310,7 +313,8 @@ async fn call_all<S, Q, P, K, C>(
     C: Clock,
 {
     let (mut round, mut gone, mut late, mut arrivals) = (Round::default(), false, Vec::new(), Vec::new());
-    let calls: Vec<_> = work.into_iter().map(|work| call(deps, endpoint, work, until)).collect();
+    let of = |work: &Work| deps.origins.of(work.place);
+    let calls: Vec<_> = work.into_iter().map(|work| within(of(&work), call(deps, endpoint, work, until))).collect();
     let mut calls = futures::stream::iter(calls).buffer_unordered(PER_ENDPOINT);
     while let Some((work, outcome)) = calls.next().await {
         match outcome {

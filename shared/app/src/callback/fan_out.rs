@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use evenstock_domain::{Endpoint, OrganizationId, Registry, Timestamp};
+use evenstock_telemetry::TraceContext;
 use serde_json::json;
 use tracing::error;
 
@@ -67,6 +68,8 @@ impl Subscriptions {
 /// Disabled endpoints get theirs too: what a process believes may be a minute old, and the worker, which reads anew,
 /// keeps the event or calls an endpoint that was enabled meanwhile.
 ///
+/// `origins` says where in a trace each announcement belongs; one without belongs to where this runs.
+///
 /// # Errors
 /// [`FanOutError`]; some may have been passed on, and passing them on again is harmless.
 pub async fn fan_out<S: CallbackStore, Q: Queue>(
@@ -75,9 +78,10 @@ pub async fn fan_out<S: CallbackStore, Q: Queue>(
     subscriptions: &Subscriptions,
     now: Timestamp,
     announcements: &[Announcement],
+    origins: &[Option<TraceContext>],
 ) -> Result<usize, FanOutError> {
     let (mut messages, mut letters): (Vec<Outgoing>, Vec<Outgoing>) = (Vec::new(), Vec::new());
-    for announcement in announcements {
+    for (place, announcement) in announcements.iter().enumerate() {
         let registry = match subscriptions.of(store, &announcement.organization, now).await {
             Err(error @ StoreError::Corrupt { .. }) => {
                 letters.push(letter(announcement, &error));
@@ -88,7 +92,9 @@ pub async fn fan_out<S: CallbackStore, Q: Queue>(
         let mut frozen = None;
         for endpoint in registry.wanting(announcement.event) {
             let event = frozen.get_or_insert_with(|| FrozenEvent::of(announcement)).clone();
-            messages.push(first(&registry.organization, endpoint, event).outgoing(0));
+            let message = first(&registry.organization, endpoint, event).outgoing(0);
+            let origin = origins.get(place).cloned().flatten();
+            messages.push(Outgoing { trace: origin.or(message.trace), ..message });
         }
     }
     let count = messages.len();

@@ -75,7 +75,7 @@ impl PushJob {
         let invalid = |error: &dyn core::fmt::Display| InvalidPushJob(error.to_string());
         let organization = OrganizationId::parse(&self.organization).map_err(|error| invalid(&error))?;
         let body = serde_json::to_string(self).map_err(|error| invalid(&error))?;
-        Ok(Outgoing { body, organization, delay_seconds })
+        Ok(Outgoing { delay_seconds, ..Outgoing::now(body, organization) })
     }
 }
 

@@ -2,7 +2,7 @@
 //! there, so only what is missing is appended: changes whose records could not be read, or were lost with a stream.
 
 use evenstock_domain::{Change, FEED_CLOCK_MARGIN_MS, LevelKey, Past, StockLevel, Timestamp, changes_since};
-use tracing::{error, warn};
+use tracing::{error, instrument, warn};
 
 use super::{Candidate, FeedDeps, FeedStore, LevelScan, RepairStore, publish};
 use crate::{Clock, StockStore, StoreError, with_causes};
@@ -68,6 +68,7 @@ fn due(last: Option<&RepairPass>, now: Timestamp) -> Option<RepairPass> {
 /// # Errors
 /// [`StoreError`] when the store fails. The next run goes on from the last checkpoint; offering a change twice is
 /// harmless.
+#[instrument(name = "ReplayEvent", skip_all)]
 pub async fn repair<S, C>(deps: FeedDeps<'_, S, C>, limits: RepairLimits) -> Result<RepairReport, StoreError>
 where
     S: FeedStore + LevelScan + RepairStore + StockStore,

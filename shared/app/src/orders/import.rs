@@ -7,7 +7,7 @@ use evenstock_domain::{
     Admission, BreakerConfig, CallResult, Claimed, Completed, Line, ProbeToken, Receipt, ReceiptError, ReceiptId,
     ReceiptOrder, RetryPolicy, Source,
 };
-use tracing::warn;
+use tracing::{instrument, warn};
 
 use super::watch::{Moved, Wanted, step_receipt, watch};
 use super::{MarketplaceStore, MarketplaceStores, ReceiptStore, StockSignal, StoredReceipt, StoredStore};
@@ -99,6 +99,7 @@ pub enum Imported {
 /// # Errors
 /// [`OrderError`] when our own parts fail. The caller may ask again; what the marketplace answered meanwhile is kept, or
 /// asked for again once the claim has lapsed.
+#[instrument(name = "ImportOrder", skip_all, fields(store.id = %of.store.id, receipt.id = %id))]
 pub async fn import_order<S, M, K, C>(
     deps: OrderDeps<'_, S, M, K, C>,
     of: &StoredStore,

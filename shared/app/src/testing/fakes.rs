@@ -47,10 +47,15 @@ impl MemoryQueue {
         self.down.store(down, Ordering::SeqCst);
     }
 
-    /// Bodies sent so far to `queue`, in order.
-    pub fn bodies(&self, queue: QueueName) -> Vec<String> {
+    /// Messages sent so far to `queue`, in order.
+    pub fn sent(&self, queue: QueueName) -> Vec<Outgoing> {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.iter().filter(|(to, _)| *to == queue).map(|(_, message)| message.body.clone()).collect()
+        sent.iter().filter(|(to, _)| *to == queue).map(|(_, message)| message.clone()).collect()
+    }
+
+    /// Their bodies.
+    pub fn bodies(&self, queue: QueueName) -> Vec<String> {
+        self.sent(queue).into_iter().map(|message| message.body).collect()
     }
 }
 

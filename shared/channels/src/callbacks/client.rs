@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use evenstock_app::{Call, CallbackSender, InvalidTarget};
 use evenstock_domain::{Attempt, Forbidden, Guard, Timestamp, Tried};
+use evenstock_telemetry::current;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use tokio::time::{Instant, timeout};
@@ -108,6 +109,13 @@ impl HttpCallbacks {
             .header(&SIGNATURE, header(&signatures.join(" "))?)
             .header(&EVENT_ID, id)
             .body(call.body.to_owned());
+        let request = match current() {
+            None => request,
+            Some(trace) => {
+                let request = request.header("traceparent", trace.traceparent());
+                trace.tracestate().into_iter().fold(request, |request, state| request.header("tracestate", state))
+            }
+        };
         let response = request.send().await.map_err(|error| failure(&error).to_owned())?;
         let status = response.status().as_u16();
         Ok((response, status))

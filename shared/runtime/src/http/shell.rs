@@ -2,13 +2,15 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use evenstock_app::with_causes;
+use evenstock_telemetry::{TraceContext, current, within};
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::error;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, error, error_span};
 
 use super::ApiError;
 use super::measure::measure;
@@ -40,13 +42,19 @@ async fn finish(mut request: Request, next: Next) -> Response {
     let id = given.map_or_else(new_id, str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let caller = caller_of(request.headers());
+    let (mut response, span) = within(caller, async {
+        let span = span_of(&request, &id);
+        (next.run(request).instrument(span.clone()).await, span)
+    })
+    .await;
     let error = response.extensions_mut().remove::<ApiError>();
     // Only errors of this crate may leave: what a panic or a library answered is replaced.
     let error = error.or_else(|| foreign_error(response.status()));
     if let Some(error) = error {
         // Without a cause there is nothing to mend: something was not set up, and the answer says what.
         if let Some(cause) = error.cause.as_deref().map(|cause| with_causes(cause)) {
+            let _inside = span.enter();
             error!(request.id = %id, %method, path, status = error.status.as_u16(), cause, "request {id} failed");
         }
         response = with_body(response, &error, &id);
@@ -54,7 +62,39 @@ async fn finish(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     response
+}
+
+/// Where in a trace the caller stands; `None` when it names none, or none that is valid.
+fn caller_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::parse(text("traceparent")?, text("tracestate"))
+}
+
+/// The request in logs and traces. The route stands for the path, which may hold names of products.
+fn span_of(request: &Request, id: &str) -> Span {
+    let (method, route) = (request.method().as_str(), request.extensions().get::<MatchedPath>());
+    let route = route.map_or("unknown", MatchedPath::as_str);
+    // Not because it is an error, but so that at every level of the log the lines of a request carry its id.
+    let span = error_span!(
+        "request",
+        otel.name = %format_args!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        request.id = id,
+        trace_id = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    if let Some(trace) = span.in_scope(current) {
+        span.record("trace_id", trace.trace_id());
+    }
+    span
 }
 
 fn is_usable(id: &str) -> bool {

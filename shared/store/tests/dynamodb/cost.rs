@@ -7,6 +7,7 @@ use evenstock_domain::{
     ActorCode, Attempt, Delivery, DeliveryId, Delta, EndpointId, EventBody, EventIdKey, EventType, LevelKey,
     LocationId, Means, OrganizationId, Quantity, RetrySchedule, Sku, Source, StockEvent, Timestamp, Tried,
 };
+use evenstock_telemetry::{TraceContext, within};
 
 use crate::support::{Emulated, TABLE, fresh};
 
@@ -62,6 +63,10 @@ async fn fullest_usual_level_costs_one_write_unit() {
     let requests =
         size_when_full(|_| EventBody::Request { available: -250, reserved: 0, expected_version: None }).await;
     assert!(facts <= UNIT_BYTES && requests <= UNIT_BYTES, "{facts} and {requests} bytes");
+    let trace = Some(TraceContext::new([1; 16], [2; 8], true));
+    let traced = within(trace, size_when_full(|_| EventBody::Delta(Delta::new(-250).unwrap()))).await;
+    assert_eq!(traced, facts + 27, "a trace costs its name and 25 bytes");
+    assert!(traced <= UNIT_BYTES, "{traced} bytes");
 }
 
 #[tokio::test]

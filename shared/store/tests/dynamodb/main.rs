@@ -15,3 +15,4 @@ mod cost;
 mod faults;
 mod sealing;
 mod support;
+mod traces;

@@ -50,6 +50,10 @@ pub struct Received {
     pub first_received_at_ms: i64,
     /// The tenant that it was sent for.
     pub organization: String,
+    /// Where in a trace it was made.
+    pub traceparent: Option<String>,
+    /// What its trace's vendors say of it.
+    pub tracestate: Option<String>,
 }
 
 /// Makes a connection durable and the table present. Returns the layout that the file has.
@@ -67,18 +71,35 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
     // Later additions that an older version of this program does not mind.
     if [0, LAYOUT].contains(&layout) {
         super::dead::prepare(connection)?;
+        add_columns(connection)?;
         return Ok(LAYOUT);
     }
     Ok(layout)
 }
 
+/// The trace came later than the table.
+fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    for column in ["traceparent", "tracestate"] {
+        if !connection.column_exists(None, "message", column)? {
+            connection.execute_batch(&format!("ALTER TABLE message ADD COLUMN {column} TEXT"))?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn insert(connection: &Connection, queue: &str, messages: &[Outgoing], now_ms: i64) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (queue, organization, body, sent_at, visible_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO message (queue, organization, body, sent_at, visible_at, traceparent, tracestate)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for message in messages {
         let visible_at = now_ms.saturating_add(i64::from(message.delay_seconds) * 1000);
-        insert.execute(params![queue, message.organization.as_str(), message.body, now_ms, visible_at])?;
+        let (traceparent, tracestate) = match &message.trace {
+            Some(trace) => (Some(trace.traceparent()), trace.tracestate()),
+            None => (None, None),
+        };
+        let organization = message.organization.as_str();
+        insert.execute(params![queue, organization, message.body, now_ms, visible_at, traceparent, tracestate])?;
     }
     Ok(())
 }
@@ -125,7 +146,8 @@ fn take(connection: &Connection, seq: i64, queue: &QueueSettings, now_ms: i64) -
         "UPDATE message SET visible_at = ?2, receive_count = receive_count + 1,
              first_received_at = COALESCE(first_received_at, ?3), receipt = seq || '-' || lower(hex(randomblob(12)))
          WHERE seq = ?1
-         RETURNING id, receipt, body, receive_count, sent_at, first_received_at, organization",
+         RETURNING id, receipt, body, receive_count, sent_at, first_received_at, organization,
+             traceparent, tracestate",
     )?;
     // Never visible again within this very receive.
     let visible_at_ms = now_ms.saturating_add(queue.visibility_ms.max(1));
@@ -141,6 +163,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Received> {
         sent_at_ms: row.get(4)?,
         first_received_at_ms: row.get(5)?,
         organization: row.get(6)?,
+        traceparent: row.get(7)?,
+        tracestate: row.get(8)?,
     })
 }
 

@@ -408,3 +408,38 @@ async fn dead_letter_says_why_it_died_and_can_be_given_back() {
     assert_eq!(queues.dead_letters(MAIN, 10).await.unwrap(), []);
     assert!(matches!(queues.redrive(DEAD, None).await, Err(LocalQueueError::UnknownQueue(_))));
 }
+
+#[tokio::test]
+async fn trace_of_a_message_is_kept_beside_it_also_in_a_file_from_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queues.sqlite");
+    let before = Connection::open(&path).unwrap();
+    super::messages::prepare(&before).unwrap();
+    before
+        .execute_batch("ALTER TABLE message DROP COLUMN traceparent; ALTER TABLE message DROP COLUMN tracestate;")
+        .unwrap();
+    drop(before);
+    let connection = Connection::open(&path).unwrap();
+    super::messages::prepare(&connection).unwrap();
+    super::messages::prepare(&connection).unwrap();
+    let trace = message("a").trace;
+    assert_eq!(trace, None);
+    let traced = evenstock_telemetry::within(
+        evenstock_telemetry::TraceContext::parse(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            Some("v=1"),
+        ),
+        async { message("b") },
+    )
+    .await;
+    super::messages::insert(&connection, MAIN, &[message("a"), traced], START_MS).unwrap();
+    let kept: Vec<(Option<String>, Option<String>)> = connection
+        .prepare("SELECT traceparent, tracestate FROM message ORDER BY seq")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
+    assert_eq!(kept, [(None, None), (Some(header), Some("v=1".to_owned()))]);
+}
