@@ -1,6 +1,7 @@
 //! `evenstock-bench`: what operations cost, in counts that do not depend on the machine; and how long a change takes to a
 //! shop, which does.
 
+mod coldstart;
 mod counted;
 mod hot;
 mod lag;
@@ -36,6 +37,8 @@ enum Command {
         #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
         writes: u32,
     },
+    /// From a function's start to its first answer: instructions, milliseconds, and the size of its package.
+    Coldstart(coldstart::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn measure() -> ExitCode {
         match command {
             Command::Hot { writers, requests } => hot::contest(writers, requests).await,
             Command::Lag { writes } => lag::race(writes).await,
+            Command::Coldstart(arguments) => coldstart::measure(&arguments).await,
         }
     };
     let runtime = tokio::runtime::Runtime::new();
