@@ -66,7 +66,10 @@ pub(crate) async fn run(
 
 fn under_callgrind(program: &Path, counts: &Path) -> Command {
     let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", counts.display())).arg(program);
+    command
+        .args(["--quiet", "--tool=callgrind"])
+        .arg(format!("--callgrind-out-file={}", counts.display()))
+        .arg(program);
     command
 }
 

@@ -38,7 +38,11 @@ impl Certificates {
         let mut command = Command::new("openssl");
         command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "2"]);
         command.args(["-subj", &format!("/CN=evenstock bench {name}"), "-addext", extension]);
-        command.arg("-keyout").arg(self.path(&format!("{name}.key"))).arg("-out").arg(self.path(&format!("{name}.pem")));
+        command
+            .arg("-keyout")
+            .arg(self.path(&format!("{name}.key")))
+            .arg("-out")
+            .arg(self.path(&format!("{name}.pem")));
         if let Some(issuer) = issuer {
             command.arg("-CA").arg(self.path(&format!("{issuer}.pem")));
             command.arg("-CAkey").arg(self.path(&format!("{issuer}.key")));
@@ -73,7 +77,8 @@ impl Certificates {
     /// This machine's roots, and this run's.
     pub(crate) async fn system_roots(&self) -> Result<PathBuf, Failure> {
         let bundles = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-        let bundle = bundles.map(Path::new).into_iter().find(|path| path.is_file()).ok_or("no roots on this machine")?;
+        let bundle =
+            bundles.map(Path::new).into_iter().find(|path| path.is_file()).ok_or("no roots on this machine")?;
         self.roots_with("system-roots.pem", &tokio::fs::read(bundle).await?).await
     }
 
