@@ -17,7 +17,7 @@ pub enum LogFormat {
 /// Starts logging at `level` (`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `evenstock=debug`). A level
 /// that cannot be read becomes `info`. A second call changes nothing.
 pub fn init_logs(level: &str, format: LogFormat) {
-    // Not `EnvFilter`: its regular expressions are a tenth of a program, and nobody filters by fields of spans.
+    // Not `EnvFilter`: its regular expressions are a twentieth of a program, and nobody filters by fields of spans.
     let filter = level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let (logs, lines) = (registry().with(filter), fmt::layer().with_target(false));
     let started = match format {
