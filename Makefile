@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run run-store demo smoke test check fmt lint doc deny validate lambda-test e2e build
+.PHONY: help run run-store demo smoke test check fmt lint doc deny validate lambda-test e2e build package
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,3 +45,6 @@ e2e: ## Deploy to an emulator of AWS and test from end to end; AWS_ENDPOINT_URL 
 
 build: ## Build the functions for AWS (needs the SAM CLI and cargo-lambda)
 	sam build
+
+package: ## Pack the functions as zips for AWS, and print their sizes (needs Python)
+	.ci/package

@@ -1,6 +1,7 @@
 //! `evenstock-bench`: what operations cost, in counts that do not depend on the machine; and how long a change takes to a
 //! shop, which does.
 
+mod coldstart;
 mod cost;
 mod growth;
 mod hot;
@@ -61,6 +62,8 @@ enum Command {
         #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
         writes: u32,
     },
+    /// From a function's start to its first answer: instructions, milliseconds, and the size of its package.
+    Coldstart(coldstart::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +83,7 @@ fn measure() -> ExitCode {
             Command::Growth { sizes } => growth::table(&sizes).await,
             Command::Hot { writers, requests, tries } => hot::contest(Contest { writers, requests, tries }).await,
             Command::Lag { writes } => lag::race(writes).await,
+            Command::Coldstart(arguments) => coldstart::measure(&arguments).await,
         }
     };
     let runtime = tokio::runtime::Runtime::new();
