@@ -9,6 +9,7 @@
 )]
 
 mod contract;
+mod ids;
 
 use axum::Router;
 use axum::body::{Bytes, HttpBody, to_bytes};
@@ -17,6 +18,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub use contract::{Broken, Contract};
+pub use ids::repeat_ids;
+pub(crate) use ids::repeated_id;
 
 /// The greatest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
