@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::{corrupt, store_error};
 use crate::keys::{self, BY_ORGANIZATION, Key};
+use crate::revision::ABSENT;
 use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
 
 /// How long a noted use stands for later ones, in milliseconds.
@@ -113,13 +114,8 @@ impl KeyStore for DynamoStore {
     }
 
     async fn note_use(&self, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
-        let Key { pk, sk } = keys::api_key(hash);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(pk))
-            .key("sk", text(sk))
+            .update(keys::api_key(hash))
             .update_expression("SET lu = :now")
             .condition_expression("attribute_exists(pk) AND (attribute_not_exists(lu) OR lu <= :before)")
             .expression_attribute_values(":now", number(now.as_millis()))
@@ -132,7 +128,7 @@ impl KeyAdminStore for DynamoStore {
     async fn insert_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
         let item = to_attributes(&ApiKeyItem::new(record))?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = put.condition_expression("attribute_not_exists(pk)");
+        let put = put.condition_expression(ABSENT);
         conditional!(put.send().await, PutItemError::ConditionalCheckFailedException).map(|_| ())
     }
 
@@ -150,13 +146,8 @@ impl KeyAdminStore for DynamoStore {
     }
 
     async fn revoke_key(&self, hash: &[u8; 32], at: Timestamp) -> Result<(), StoreError> {
-        let Key { pk, sk } = keys::api_key(hash);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(pk))
-            .key("sk", text(sk))
+            .update(keys::api_key(hash))
             .update_expression("SET rk = :at, x = :expires REMOVE o")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(rk)")
             .expression_attribute_values(":at", number(at.as_millis()))

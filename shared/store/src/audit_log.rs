@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{corrupt, store_error};
 use crate::keys;
 use crate::level_item::item_name;
+use crate::revision::ABSENT;
 use crate::table::{Attributes, DynamoStore, conditional, text, to_attributes};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl AuditLog for DynamoStore {
             ab: entry.about.clone(),
         };
         let put = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(&item)?));
-        let put = put.condition_expression("attribute_not_exists(pk)");
+        let put = put.condition_expression(ABSENT);
         conditional!(put.send().await, PutItemError::ConditionalCheckFailedException).map(|_| ())
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::corrupt;
 use crate::keys::{self, Key};
+use crate::revision::ABSENT;
 use crate::table::{DynamoStore, conditional, number, to_attributes};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ impl BreakerStore for DynamoStore {
         };
         let put = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(&item)?));
         let put = match expected {
-            None => put.condition_expression("attribute_not_exists(pk)"),
+            None => put.condition_expression(ABSENT),
             Some(rev) => put.condition_expression("rv = :rev").expression_attribute_values(":rev", number(rev)),
         };
         Ok(conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)?.is_ok())

@@ -11,13 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{corrupt, store_error};
 use crate::keys::{self, Key};
 use crate::level_item::item_name;
+use crate::revision::ABSENT;
 use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
 
 /// The name is unused, or its sync has run out, deleted or not.
 const UNUSED: &str = "attribute_not_exists(pk) OR ex <= :now";
-
-/// The part that is there is this one: its name is a hash of what it holds.
-const NOT_THERE: &str = "attribute_not_exists(pk)";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct SyncItem {
@@ -87,7 +85,7 @@ impl BulkSyncStore for DynamoStore {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(to_attributes(&item)?))
-            .condition_expression(NOT_THERE);
+            .condition_expression(ABSENT);
         conditional!(put.send().await, PutItemError::ConditionalCheckFailedException).map(|_| ())
     }
 

@@ -2,26 +2,18 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
 use evenstock_app::{Arrival, Arrivals, CallbackStore, DeliveryPage, DueDelivery, Listed, StoreError, StoredDelivery};
 use evenstock_domain::{Delivery, DeliveryId, EndpointHealth, EndpointId, OrganizationId, Registry, Timestamp};
-use serde::Serialize;
 
 use crate::callback_item::{ArrivalsItem, DeliveryItem, read_arrivals, read_delivery};
+use crate::due::read_due;
 use crate::endpoint_item::{HealthItem, RegistryItem, read_health, read_registry};
-use crate::errors::{corrupt, store_error};
-use crate::keys::{self, ARRIVALS_PREFIX, DELIVERY_PREFIX, DUE};
-use crate::level_item::item_name;
-use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
-
-/// Nobody wrote the item since it was read.
-const UNCHANGED: &str = "rv = :rev";
-
-/// Nobody wrote it ever.
-const ABSENT: &str = "attribute_not_exists(pk)";
+use crate::errors::store_error;
+use crate::keys::{self, ARRIVALS_PREFIX, DELIVERY_PREFIX};
+use crate::revision::following;
+use crate::table::{Attributes, DynamoStore, conditional, number, text};
 
 /// The delivery still waits, and nobody looked after it since it was listed. `rev` stays: who is at work on it may
 /// finish.
@@ -43,7 +35,7 @@ impl CallbackStore for DynamoStore {
     }
 
     async fn save_registry(&self, expected: Option<u64>, registry: &Registry) -> Result<bool, StoreError> {
-        self.put_over(expected, &RegistryItem::new(following(expected), registry)).await
+        Ok(self.put_over(expected, &RegistryItem::new(following(expected), registry)).await?.is_ok())
     }
 
     async fn load_health(
@@ -64,7 +56,10 @@ impl CallbackStore for DynamoStore {
         expected: Option<u64>,
         health: &EndpointHealth,
     ) -> Result<bool, StoreError> {
-        self.put_over(expected, &HealthItem::new(organization, endpoint, following(expected), health)).await
+        Ok(self
+            .put_over(expected, &HealthItem::new(organization, endpoint, following(expected), health))
+            .await?
+            .is_ok())
     }
 
     async fn load_delivery(
@@ -76,7 +71,7 @@ impl CallbackStore for DynamoStore {
     }
 
     async fn save_delivery(&self, expected: Option<u64>, delivery: &Delivery) -> Result<bool, StoreError> {
-        self.put_over(expected, &DeliveryItem::new(following(expected), delivery)).await
+        Ok(self.put_over(expected, &DeliveryItem::new(following(expected), delivery)).await?.is_ok())
     }
 
     async fn log_arrivals(&self, arrivals: &Arrivals) -> Result<(), StoreError> {
@@ -156,27 +151,14 @@ impl CallbackStore for DynamoStore {
     }
 
     async fn due_deliveries(&self, bucket: u8, now: Timestamp, limit: u32) -> Result<Vec<DueDelivery>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(DUE)
-            .key_condition_expression("d = :bucket AND dt <= :now")
-            .expression_attribute_values(":bucket", text(keys::due_deliveries(bucket)))
-            .expression_attribute_values(":now", number(now.as_millis()))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let query = self.query_due(keys::due_deliveries(bucket), now, limit, None);
         let page = query.send().await.map_err(store_error)?;
         page.items.unwrap_or_default().iter().map(due_delivery).collect()
     }
 
     async fn postpone(&self, due: &DueDelivery, until: Timestamp) -> Result<bool, StoreError> {
-        let key = keys::delivery(&due.organization, &due.id);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::delivery(&due.organization, &due.id))
             .update_expression("SET dt = :until")
             .condition_expression(STILL_DUE)
             .expression_attribute_values(":until", number(until.as_millis()))
@@ -186,25 +168,7 @@ impl CallbackStore for DynamoStore {
     }
 }
 
-const fn following(expected: Option<u64>) -> u64 {
-    match expected {
-        None => 1,
-        Some(rev) => rev.saturating_add(1),
-    }
-}
-
 impl DynamoStore {
-    /// Puts an item over the one with this `rev`, or where there is none. `false` when something else stands there.
-    async fn put_over<T: Serialize + Sync>(&self, expected: Option<u64>, item: &T) -> Result<bool, StoreError> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(item)?));
-        let put = match expected {
-            None => put.condition_expression(ABSENT),
-            Some(rev) => put.condition_expression(UNCHANGED).expression_attribute_values(":rev", number(rev)),
-        };
-        let written = conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)?;
-        Ok(written.is_ok())
-    }
-
     /// Asks for an endpoint's deliveries, or what arrived at once, or both, between two sort keys.
     fn query_endpoint(&self, pk: &str, (from, end): (String, String), limit: u32) -> QueryFluentBuilder {
         self.client
@@ -219,12 +183,7 @@ impl DynamoStore {
     }
 }
 
-fn due_delivery(attributes: &Attributes) -> Result<DueDelivery, StoreError> {
-    let part = |name| attributes.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
-    let due_at = attributes.get("dt").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
-    let read = || {
-        let (organization, id) = keys::parse_delivery(part("pk")?, part("sk")?)?;
-        Some(DueDelivery { organization, id, due_at: Timestamp::from_millis(due_at?).ok()? })
-    };
-    read().ok_or_else(|| corrupt(item_name(attributes), "not a due delivery"))
+fn due_delivery(row: &Attributes) -> Result<DueDelivery, StoreError> {
+    let ((organization, id), due_at) = read_due(row, keys::parse_delivery)?;
+    Ok(DueDelivery { organization, id, due_at })
 }

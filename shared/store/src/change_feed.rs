@@ -10,10 +10,8 @@ use evenstock_domain::{ChangePage, FeedMarker, FeedTail, OrganizationId};
 use crate::change_page_item::{ChangePageItem, FeedMarkerItem, read_marker, read_page};
 use crate::errors::store_error;
 use crate::keys;
+use crate::revision::ABSENT;
 use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
-
-/// No other publisher gave this number to its own first change.
-const FREE: &str = "attribute_not_exists(pk)";
 
 /// Nobody moved the start or raised the ceiling since they were read.
 const UNMOVED: &str = "st = :start AND ce = :ceiling AND #at = :at";
@@ -59,7 +57,7 @@ impl FeedStore for DynamoStore {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(to_attributes(&ChangePageItem::new(organization, page))?))
-            .condition_expression(FREE);
+            .condition_expression(ABSENT);
         conditional!(put.send().await, PutItemError::ConditionalCheckFailedException).map(|put| put.is_ok())
     }
 
@@ -75,7 +73,7 @@ impl FeedStore for DynamoStore {
             .table_name(&self.table)
             .set_item(Some(to_attributes(&FeedMarkerItem::new(organization, marker))?));
         let put = match expected {
-            None => put.condition_expression(FREE),
+            None => put.condition_expression(ABSENT),
             Some(expected) => put
                 .condition_expression(UNMOVED)
                 .expression_attribute_names("#at", "at")

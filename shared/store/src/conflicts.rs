@@ -8,11 +8,9 @@ use evenstock_domain::OrganizationId;
 
 use crate::errors::store_error;
 use crate::keys;
+use crate::revision::ABSENT;
 use crate::table::{DynamoStore, conditional, text, to_attributes};
 use crate::warehouse_item::{ConflictItem, read_conflict};
-
-/// Nobody recorded it.
-const ABSENT: &str = "attribute_not_exists(pk)";
 
 /// It was recorded, and nobody settled it.
 const OPEN: &str = "attribute_exists(pk) AND attribute_not_exists(ra)";

@@ -20,15 +20,10 @@ const COUNTER: &str = "n:";
 
 impl CounterStore for DynamoStore {
     async fn add_counts(&self, function: &str, token: &str, counts: &Counts) -> Result<(), StoreError> {
-        let key = keys::counters(function);
         let additions: Vec<_> = (0..counts.len()).map(|place| format!("#n{place} :n{place}")).collect();
         let add = if additions.is_empty() { String::new() } else { format!(" ADD {}", additions.join(", ")) };
         let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::counters(function))
             .update_expression(format!("SET tk = :token{add}"))
             .condition_expression(ANOTHER)
             .expression_attribute_values(":token", text(token));

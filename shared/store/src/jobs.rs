@@ -3,20 +3,14 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use evenstock_app::{JobPage, JobStore, JobWrite, StoreError, StoredJob};
 use evenstock_domain::{Job, JobId, JobKind, OrganizationId};
 
 use crate::errors::store_error;
 use crate::job_item::{JobItem, read};
 use crate::keys::{self, JOB_PREFIX};
-use crate::table::{DynamoStore, conditional, number, text, to_attributes};
-
-/// Nobody wrote the job since it was read.
-const UNCHANGED: &str = "rv = :rev";
-
-/// Nobody wrote it.
-const ABSENT: &str = "attribute_not_exists(pk)";
+use crate::revision::{ABSENT, following};
+use crate::table::{DynamoStore, conditional, text, to_attributes};
 
 /// The place is still held by the job that was seen there.
 const HELD: &str = "id = :holder";
@@ -27,19 +21,9 @@ impl JobStore for DynamoStore {
     }
 
     async fn save_job(&self, expected: Option<u64>, job: &Job) -> Result<JobWrite, StoreError> {
-        let rev = expected.map_or(1, |rev| rev.saturating_add(1));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(to_attributes(&JobItem::of_job(rev, job))?))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match expected {
-            None => put.condition_expression(ABSENT),
-            Some(rev) => put.condition_expression(UNCHANGED).expression_attribute_values(":rev", number(rev)),
-        };
-        match conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)? {
-            Ok(_) => Ok(JobWrite::Saved),
+        let item = JobItem::of_job(following(expected), job);
+        match self.put_over(expected, &item).await? {
+            Ok(()) => Ok(JobWrite::Saved),
             Err(current) => Ok(JobWrite::Conflict(current.map(read).transpose()?)),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -15,13 +14,8 @@ use evenstock_domain::{
 use crate::errors::store_error;
 use crate::keys::{self, LEVEL_PREFIX};
 use crate::level_item::{LevelItem, SCHEMA, id_bytes};
-use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
-
-/// Nobody wrote the level since it was read.
-const UNCHANGED: &str = "rv = :rev";
-
-/// Nobody created the level.
-const ABSENT: &str = "attribute_not_exists(pk)";
+use crate::revision::following;
+use crate::table::{Attributes, DynamoStore, conditional, number, text};
 
 /// What every blind append asks: the layout is ours, also where it grew, and the entry is new and fits. An item from
 /// before headroom was kept gets it when it is written whole.
@@ -46,32 +40,17 @@ impl StockStore for DynamoStore {
     }
 
     async fn commit(&self, key: &LevelKey, expected: Option<u64>, level: &StockLevel) -> Result<Commit, StoreError> {
-        let rev = expected.map_or(1, |rev| rev.saturating_add(1));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(to_attributes(&LevelItem::new(key, rev, level))?))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match expected {
-            None => put.condition_expression(ABSENT),
-            Some(rev) => put.condition_expression(UNCHANGED).expression_attribute_values(":rev", number(rev)),
-        };
-        match conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)? {
-            Ok(_) => Ok(Commit::Committed),
+        let item = LevelItem::new(key, following(expected), level);
+        match self.put_over(expected, &item).await? {
+            Ok(()) => Ok(Commit::Committed),
             Err(current) => Ok(Commit::Conflict(current.map(read).transpose()?)),
         }
     }
 
     async fn append(&self, key: &LevelKey, request: &BlindRequest) -> Result<Appended, StoreError> {
-        let key = keys::level(key);
         let (condition, values) = append_condition(request);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::level(key))
             .update_expression(APPEND)
             .condition_expression(condition)
             .set_expression_attribute_values(Some(values))
@@ -95,13 +74,8 @@ impl StockStore for DynamoStore {
         left.drop_page();
         let first = gone.first().map(encode_entry).unwrap_or_default();
         let ids = gone.iter().map(|entry| Blob::new(id_bytes(entry.id).into_vec())).collect();
-        let key = keys::level(key);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::level(key))
             .update_expression(drop_expression())
             .condition_expression(PAGE_THERE)
             .expression_attribute_values(":v", number(SCHEMA))

@@ -75,13 +75,8 @@ impl IdempotencyStore for DynamoStore {
         time: Timestamp,
         answer: &str,
     ) -> Result<Option<String>, StoreError> {
-        let Key { pk, sk } = keys::operation(organization, key);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(pk))
-            .key("sk", text(sk))
+            .update(keys::operation(organization, key))
             .update_expression("SET an = :answer")
             .condition_expression(UNANSWERED)
             .expression_attribute_values(":answer", text(answer))

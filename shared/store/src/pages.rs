@@ -9,10 +9,8 @@ use serde_bytes::ByteBuf;
 use crate::errors::{corrupt, store_error};
 use crate::keys::{self, Key};
 use crate::level_item::{item_name, read_entries, read_sources};
+use crate::revision::ABSENT;
 use crate::table::{Attributes, DynamoStore, conditional, text, to_attributes};
-
-/// Pages are immutable, and only committed entries are ever in one: the page that is there is this one.
-const NOT_THERE: &str = "attribute_not_exists(pk)";
 
 /// Pages that one query asks for. Most searches end within the first.
 const QUERY_PAGES: i32 = 64;
@@ -48,7 +46,7 @@ impl DynamoStore {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(to_attributes(&item)?))
-            .condition_expression(NOT_THERE);
+            .condition_expression(ABSENT);
         // Refused means that it is there already, which is what was wanted.
         conditional!(put.send().await, PutItemError::ConditionalCheckFailedException).map(|_| ())
     }

@@ -56,13 +56,8 @@ impl PollStore for DynamoStore {
         next_due: Timestamp,
         forced: bool,
     ) -> Result<Option<PollRun>, StoreError> {
-        let key = keys::poll(source);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(&key.pk))
-            .key("sk", text(&key.sk))
+            .update(keys::poll(source))
             .update_expression("SET du = :next, jb = :job ADD rn :one")
             .condition_expression(if forced { NOT_DEFERRED } else { DUE })
             .expression_attribute_values(":now", number(now.as_millis()))
@@ -74,9 +69,10 @@ impl PollStore for DynamoStore {
             return Ok(None);
         };
         let attributes = begun.attributes.unwrap_or_default();
+        let name = || keys::poll(source).pk;
         let item: PollItem =
-            serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| corrupt(key.pk.clone(), error))?;
-        let cursor = item.cu.map(Timestamp::from_millis).transpose().map_err(|error| corrupt(key.pk, error))?;
+            serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| corrupt(name(), error))?;
+        let cursor = item.cu.map(Timestamp::from_millis).transpose().map_err(|error| corrupt(name(), error))?;
         Ok(Some(PollRun { number: item.rn, cursor }))
     }
 
@@ -96,13 +92,8 @@ impl PollStore for DynamoStore {
 impl DynamoStore {
     /// Sets a time of a poll, unless it stands at a later one already.
     async fn raise(&self, source: &Source, attribute: &str, to: Timestamp) -> Result<(), StoreError> {
-        let key = keys::poll(source);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::poll(source))
             .update_expression("SET #time = :to")
             .condition_expression("attribute_not_exists(#time) OR #time < :to")
             .expression_attribute_names("#time", attribute)

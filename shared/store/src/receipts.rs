@@ -2,23 +2,18 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use evenstock_app::{DueReceipt, DueReceipts, ReceiptPage, ReceiptStore, ReceiptWrite, StoreError, StoredReceipt};
 use evenstock_domain::{Receipt, ReceiptId, ReceiptState, StoreId, Timestamp};
 
+use crate::due::read_due;
 use crate::errors::{corrupt, store_error};
-use crate::keys::{self, BY_STATE, DUE, RECEIPT_PREFIX};
+use crate::keys::{self, BY_STATE, RECEIPT_PREFIX};
 use crate::level_item::item_name;
 use crate::receipt_item::{ReceiptItem, read};
-use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
-
-/// Nobody wrote the receipt since it was read.
-const UNCHANGED: &str = "rv = :rev";
-
-/// Nobody knew of the receipt.
-const ABSENT: &str = "attribute_not_exists(pk)";
+use crate::revision::following;
+use crate::table::{Attributes, DynamoStore, number, text};
 
 impl ReceiptStore for DynamoStore {
     async fn load_receipt(&self, store: &StoreId, id: &ReceiptId) -> Result<Option<StoredReceipt>, StoreError> {
@@ -26,19 +21,9 @@ impl ReceiptStore for DynamoStore {
     }
 
     async fn save_receipt(&self, expected: Option<u64>, receipt: &Receipt) -> Result<ReceiptWrite, StoreError> {
-        let rev = expected.map_or(1, |rev| rev.saturating_add(1));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(to_attributes(&ReceiptItem::new(rev, receipt))?))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match expected {
-            None => put.condition_expression(ABSENT),
-            Some(rev) => put.condition_expression(UNCHANGED).expression_attribute_values(":rev", number(rev)),
-        };
-        match conditional!(put.send().await, PutItemError::ConditionalCheckFailedException)? {
-            Ok(_) => Ok(ReceiptWrite::Saved),
+        let item = ReceiptItem::new(following(expected), receipt);
+        match self.put_over(expected, &item).await? {
+            Ok(()) => Ok(ReceiptWrite::Saved),
             Err(current) => Ok(ReceiptWrite::Conflict(current.map(read).transpose()?)),
         }
     }
@@ -50,16 +35,8 @@ impl ReceiptStore for DynamoStore {
         limit: u32,
         after: Option<&DueReceipt>,
     ) -> Result<DueReceipts, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(DUE)
-            .key_condition_expression("d = :store AND dt <= :until")
-            .expression_attribute_values(":store", text(keys::due_receipts(store)))
-            .expression_attribute_values(":until", number(until.as_millis()))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(after.map(|after| start_key(store, after)));
+        let after = after.map(|after| (after.due_at, keys::receipt(store, &after.id)));
+        let query = self.query_due(keys::due_receipts(store), until, limit, after);
         let page = query.send().await.map_err(store_error)?;
         let due = page.items.unwrap_or_default().iter().map(due_receipt).collect::<Result<_, _>>()?;
         Ok(DueReceipts { due, more: page.last_evaluated_key.is_some() })
@@ -158,22 +135,13 @@ fn primary_key(store: &StoreId, id: &ReceiptId) -> Attributes {
     HashMap::from([("pk".to_owned(), text(key.pk)), ("sk".to_owned(), text(key.sk))])
 }
 
-fn start_key(store: &StoreId, after: &DueReceipt) -> Attributes {
-    let mut key = primary_key(store, &after.id);
-    key.insert("d".to_owned(), text(keys::due_receipts(store)));
-    key.insert("dt".to_owned(), number(after.due_at.as_millis()));
-    key
-}
-
 fn receipt_id(attributes: &Attributes) -> Result<ReceiptId, StoreError> {
     let part = |name| attributes.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
     let key = part("pk").zip(part("sk")).and_then(|(pk, sk)| keys::parse_receipt(pk, sk));
     key.map(|(_, id)| id).ok_or_else(|| corrupt(item_name(attributes), "not a receipt's key"))
 }
 
-fn due_receipt(attributes: &Attributes) -> Result<DueReceipt, StoreError> {
-    let due_at = attributes.get("dt").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
-    let due_at = due_at.and_then(|millis| Timestamp::from_millis(millis).ok());
-    let due_at = due_at.ok_or_else(|| corrupt(item_name(attributes), "not a due receipt"))?;
-    Ok(DueReceipt { id: receipt_id(attributes)?, due_at })
+fn due_receipt(row: &Attributes) -> Result<DueReceipt, StoreError> {
+    let ((_, id), due_at) = read_due(row, keys::parse_receipt)?;
+    Ok(DueReceipt { id, due_at })
 }

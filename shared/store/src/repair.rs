@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{corrupt, store_error};
 use crate::keys::{self, BY_ORGANIZATION, Key};
 use crate::listing::{BATCH_KEYS_MAX, level_key, start_key};
+use crate::revision::ABSENT;
 use crate::table::{Attributes, DynamoStore, conditional, number, text, to_attributes};
-
-/// No pass was ever begun.
-const ABSENT: &str = "attribute_not_exists(pk)";
 
 /// No other run went on with the pass.
 const UNMOVED: &str = "#at = :at AND af = :after AND f = :finished";

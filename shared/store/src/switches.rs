@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::errors::corrupt;
 use crate::keys;
 use crate::level_item::item_name;
-use crate::table::{Attributes, DynamoStore, conditional, number, text};
+use crate::table::{Attributes, DynamoStore, conditional, number};
 
 /// Nobody said anything later.
 const NOT_LATER: &str = "attribute_not_exists(ca) OR ca <= :now";
@@ -45,13 +45,8 @@ impl SwitchStore for DynamoStore {
         interval_ms: Option<i64>,
         now: Timestamp,
     ) -> Result<SyncSwitch, StoreError> {
-        let key = keys::sync_switch(organization);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::sync_switch(organization))
             .condition_expression(NOT_LATER)
             .expression_attribute_names("#on", "on")
             .expression_attribute_values(":on", AttributeValue::Bool(on))
@@ -71,13 +66,8 @@ impl SwitchStore for DynamoStore {
     }
 
     async fn mark_run(&self, organization: &OrganizationId, now: Timestamp) -> Result<(), StoreError> {
-        let key = keys::sync_switch(organization);
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::sync_switch(organization))
             .update_expression("SET lr = :now")
             .condition_expression(NO_LATER_RUN)
             .expression_attribute_values(":now", number(now.as_millis()));

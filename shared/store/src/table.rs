@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use evenstock_app::{StoreError, StoreProbe};
 
@@ -31,6 +32,11 @@ impl DynamoStore {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
         let got = get.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await.map_err(store_error)?;
         Ok(got.item)
+    }
+
+    /// An update of one item; the condition is the caller's to add.
+    pub(crate) fn update(&self, key: Key) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key("pk", text(key.pk)).key("sk", text(key.sk))
     }
 }
 

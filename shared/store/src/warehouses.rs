@@ -22,7 +22,6 @@ impl WarehouseStore for DynamoStore {
     }
 
     async fn set_up_warehouse(&self, settings: &WarehouseSettings) -> Result<Option<Warehouse>, StoreError> {
-        let key = keys::warehouse(&settings.id);
         let changes = "SET og = :og, ep = :ep, po = :po, ua = :at, dt = if_not_exists(dt, :at), d = :d";
         let (changes, sealed) = match &settings.api_key {
             KeyChange::Keep => (changes.to_owned(), None),
@@ -30,11 +29,7 @@ impl WarehouseStore for DynamoStore {
             KeyChange::Remove => (format!("{changes} REMOVE ky"), None),
         };
         let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+            .update(keys::warehouse(&settings.id))
             .update_expression(changes)
             .condition_expression(OURS)
             .expression_attribute_values(":og", text(settings.organization.as_str()))

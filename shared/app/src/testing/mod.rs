@@ -26,6 +26,7 @@ mod state_contract;
 mod surface_contract;
 pub mod warehouse_contract;
 mod warehouses;
+pub mod worlds;
 
 pub use fakes::{FixedClock, MemoryQueue, ScriptedFeed};
 pub use faulty::{Fault, FaultyStore};

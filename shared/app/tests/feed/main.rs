@@ -16,10 +16,10 @@
 
 mod audit;
 mod reader;
-mod rig;
 mod store;
 mod world;
 
+use evenstock_app::testing::worlds::seeds;
 use store::Law;
 use world::{Met, World};
 
@@ -29,25 +29,16 @@ const SEEDS: u64 = 500;
 /// Worlds in which a broken law must show.
 const SEEDS_TO_FIND_A_HOLE: u64 = 2000;
 
-fn seeds() -> std::ops::Range<u64> {
-    #[expect(clippy::disallowed_methods, reason = "the inputs of this test")]
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    match (number("MODEL_SEED"), number("MODEL_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(SEEDS),
-    }
-}
-
 #[test]
 fn every_change_stands_in_the_feed_once_and_readers_end_with_the_table() {
     let mut all = Met::default();
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         match World::new(seed, None).run() {
             Ok(met) => all.add(&met),
             Err(hole) => panic!("MODEL_SEED={seed}: {hole}"),
         }
     }
-    assert!(seeds().count() < 100 || all.is_rich(), "the worlds meet what they are for: {all:?}");
+    assert!(seeds(SEEDS).count() < 100 || all.is_rich(), "the worlds meet what they are for: {all:?}");
 }
 
 fn model_finds_the_hole_without(law: Law) {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use evenstock_app::{Behind, changes_behind, snapshot_offset};
 use evenstock_domain::{Timestamp, events_behind};
 
-use crate::rig::finish;
 use crate::store::{Law, Logged};
 use crate::world::{Level, organization};
+use evenstock_app::testing::worlds::finish;
 
 /// What stands at a level: its version and the units available.
 pub(crate) type Levels = BTreeMap<Level, (u64, i64)>;

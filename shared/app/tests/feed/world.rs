@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use evenstock_app::testing::worlds::{Random, SkewedClock, finish};
 use evenstock_app::testing::{Fault, FaultyStore};
 use evenstock_app::{Candidate, Clock, FeedDeps, RecentPages, publish};
 use evenstock_domain::{Change, ChangeType, EventId, FeedLimits, LocationId, OrganizationId, Sku, Source, Timestamp};
 
 use crate::reader::{Levels, Reader};
-use crate::rig::{Random, SkewedClock, finish};
 use crate::store::{Law, Logged};
 
 const START: i64 = 1_700_000_000_000;

@@ -19,6 +19,7 @@ mod broken;
 mod world;
 
 use broken::Law;
+use evenstock_app::testing::worlds::seeds;
 use world::World;
 
 /// Worlds of one run. The small ones are cheap; each has two to eighty events.
@@ -27,18 +28,9 @@ const SEEDS: u64 = 400;
 /// Worlds in which a broken law must show.
 const SEEDS_TO_FIND_A_HOLE: u64 = 400;
 
-fn seeds() -> std::ops::Range<u64> {
-    #[expect(clippy::disallowed_methods, reason = "the inputs of this test")]
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    match (number("MODEL_SEED"), number("MODEL_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(SEEDS),
-    }
-}
-
 #[test]
 fn every_world_ends_as_the_laws_say() {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         if let Err(hole) = World::new(seed, None).run() {
             panic!("MODEL_SEED={seed}: {hole}");
         }

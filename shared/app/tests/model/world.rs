@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use evenstock_app::testing::worlds::{Random, SkewedClock, finish};
 use evenstock_app::testing::{Fault, FaultyStore};
-use evenstock_app::{Answer, Clock, StockStore, StoreError, Update, UpdateDeps, UpdateResult, apply_group, update};
+use evenstock_app::{Answer, StockStore, StoreError, Update, UpdateDeps, UpdateResult, apply_group, update};
 use evenstock_domain::{
     ActorCode, Delta, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Outcome, Quantity, Sku,
     Source, StockEvent, Timestamp,
@@ -16,51 +17,6 @@ use evenstock_domain::{
 
 use crate::audit::{Hole, audit};
 use crate::broken::{BrokenStore, Law};
-
-/// `SplitMix64`: small, and the same on every machine.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + self.below((high - low + 1).unsigned_abs()).cast_signed()
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-/// The world's clock, of which each process sees its own version.
-#[derive(Debug, Clone)]
-struct SkewedClock {
-    now: Arc<AtomicI64>,
-    skew_ms: i64,
-}
-
-impl Clock for SkewedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::EPOCH.plus_millis(self.now.load(Ordering::SeqCst) + self.skew_ms)
-    }
-
-    async fn back_off(&self, _attempt: u32) {
-        let mut waited = false;
-        std::future::poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending })
-            .await;
-    }
-}
 
 type Store = FaultyStore<BrokenStore>;
 
@@ -263,7 +219,7 @@ impl World {
     fn start(&mut self) -> Process {
         let (time, due) = self.due.pop().expect("checked by the caller");
         self.now.fetch_max(time, Ordering::SeqCst);
-        let clock = SkewedClock { now: Arc::clone(&self.now), skew_ms: self.random.between(-2_000, 2_000) };
+        let clock = SkewedClock { world: Arc::clone(&self.now), skew_ms: self.random.between(-2_000, 2_000) };
         let (store, key) = (Arc::clone(&self.store), self.key.clone());
         match due {
             Due::Batch(mut batch) => {
@@ -295,7 +251,7 @@ impl World {
         for key in answered {
             self.now.fetch_add(1000, Ordering::SeqCst);
             let units = self.units[&key];
-            let clock = SkewedClock { now: Arc::clone(&self.now), skew_ms: 0 };
+            let clock = SkewedClock { world: Arc::clone(&self.now), skew_ms: 0 };
             let (store, answers) = (Arc::clone(&self.store), Arc::clone(&self.answers));
             finish(Box::pin(make_request(store, clock, self.key.clone(), key, units, answers)));
         }
@@ -360,15 +316,6 @@ impl Process {
         match self {
             Self::Batch(batch, _) => Due::Batch(batch),
             Self::Request(name, _) => Due::Request(name),
-        }
-    }
-}
-
-fn finish<T>(mut work: Pin<Box<dyn Future<Output = T> + '_>>) -> T {
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(value) = work.as_mut().poll(&mut context) {
-            return value;
         }
     }
 }

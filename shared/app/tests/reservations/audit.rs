@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use evenstock_app::StockStore;
 use evenstock_domain::{EventBody, Past, Reservation, ReservationState, StockEvent, Timestamp};
 
-use crate::rig::finish;
 use crate::world::{INITIAL, LEVELS, Said, World, key};
+use evenstock_app::testing::worlds::finish;
 
 impl World {
     /// How many reservations ended held, released, fulfilled, expired.

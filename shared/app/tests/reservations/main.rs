@@ -14,10 +14,10 @@
 )]
 
 mod audit;
-mod rig;
 mod store;
 mod world;
 
+use evenstock_app::testing::worlds::seeds;
 use store::Law;
 use world::World;
 
@@ -27,25 +27,16 @@ const SEEDS: u64 = 600;
 /// Worlds in which a broken law must show.
 const SEEDS_TO_FIND_A_HOLE: u64 = 2000;
 
-fn seeds() -> std::ops::Range<u64> {
-    #[expect(clippy::disallowed_methods, reason = "the inputs of this test")]
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    match (number("MODEL_SEED"), number("MODEL_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(SEEDS),
-    }
-}
-
 #[test]
 fn every_unit_is_on_the_shelf_held_once_or_gone() {
     let mut ends = [0_u64; 4];
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         match World::new(seed, None).run() {
             Ok(world) => ends.iter_mut().zip(world).for_each(|(all, one)| *all += one),
             Err(hole) => panic!("MODEL_SEED={seed}: {hole}"),
         }
     }
-    assert!(seeds().count() < 100 || ends.iter().all(|count| *count > 50), "every end is reached: {ends:?}");
+    assert!(seeds(SEEDS).count() < 100 || ends.iter().all(|count| *count > 50), "every end is reached: {ends:?}");
 }
 
 fn model_finds_the_hole_without(law: Law) {

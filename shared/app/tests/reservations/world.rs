@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use evenstock_app::testing::worlds::{Random, SkewedClock, finish};
 use evenstock_app::testing::{Fault, FaultyStore};
 use evenstock_app::{
     Clock, ReservationDeps, Reserve, ReserveResult, Settle, SettleResult, StockStore, SweepLimits, Wanted, apply_group,
@@ -16,7 +17,6 @@ use evenstock_domain::{
     ReservationId, Sku, Source, StockEvent, Timestamp,
 };
 
-use crate::rig::{Random, SharedClock, finish};
 use crate::store::{Law, Streaming};
 
 /// What somebody was told of a reservation.
@@ -42,7 +42,7 @@ pub(crate) type Store = FaultyStore<Streaming>;
 
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    clock: SharedClock,
+    clock: SkewedClock,
     ids: EventIdKey,
     pub(crate) said: Mutex<Vec<(ReservationId, Said)>>,
 }
@@ -91,7 +91,7 @@ impl World {
             _ => Fault::None,
         });
         let ids = EventIdKey::new(*b"model-model-mode");
-        let clock = SharedClock(Arc::new(AtomicI64::new(START)));
+        let clock = SkewedClock { world: Arc::new(AtomicI64::new(START)), skew_ms: 0 };
         let shared = Arc::new(Shared { store, clock, ids, said: Mutex::default() });
         for n in 0..LEVELS {
             let body =
@@ -124,7 +124,7 @@ impl World {
                 running.push(process);
             }
             let leap = if self.random.chance(2) { 100_000 } else { 500 };
-            let now = self.shared.clock.0.fetch_add(self.random.between(0, leap), Ordering::SeqCst);
+            let now = self.shared.clock.world.fetch_add(self.random.between(0, leap), Ordering::SeqCst);
             let place = self.random.below(running.len() as u64) as usize;
             if self.random.chance(2) || now - running[place].0 > LIFETIME_MS {
                 let (_, work, _) = running.swap_remove(place);
@@ -170,7 +170,7 @@ impl World {
     }
 
     fn start(&mut self) -> Process {
-        let now = self.shared.clock.0.load(Ordering::SeqCst);
+        let now = self.shared.clock.world.load(Ordering::SeqCst);
         let all = self.shared.store.inner().inner.reservations();
         let work = match self.random.below(10) {
             0..=3 if !self.todo.is_empty() => self.todo.swap_remove(self.random.below(self.todo.len() as u64) as usize),
@@ -222,7 +222,7 @@ impl World {
     /// What the stream and the sweeper do once the store is well and what is pending has become old.
     fn heal(&mut self) -> Result<(), String> {
         self.calm.store(true, Ordering::SeqCst);
-        self.shared.clock.0.fetch_add(250_000, Ordering::SeqCst);
+        self.shared.clock.world.fetch_add(250_000, Ordering::SeqCst);
         let mut works = vec![Work::Sweep];
         works.extend(self.todo.drain(..).filter(|work| matches!(work, Work::Follow(_) | Work::Restock(_))));
         for work in works {
@@ -247,7 +247,7 @@ impl World {
 }
 
 impl Shared {
-    fn deps(&self) -> ReservationDeps<'_, Store, SharedClock> {
+    fn deps(&self) -> ReservationDeps<'_, Store, SkewedClock> {
         ReservationDeps { store: &self.store, clock: &self.clock, ids: &self.ids }
     }
 }
