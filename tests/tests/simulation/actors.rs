@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::http::Request;
+use evenstock_app::testing::worlds::Random;
 use evenstock_app::{ChangeBody, StockChange};
 use evenstock_domain::{LevelKey, LocationId, Sku, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,7 +14,7 @@ use sha2::Sha256;
 
 use crate::endpoint::KnownOrders;
 use crate::functions::organization;
-use crate::nature::{Random, START};
+use crate::nature::{Draw, START};
 
 /// How a level comes to its quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +89,14 @@ pub(crate) struct Client {
     pub(crate) running: u32,
     /// Tries that it still makes of its own accord.
     pub(crate) tries_left: u32,
+    /// Whether it was answered after the storm, when nothing of an earlier try was under way.
+    pub(crate) is_settled: bool,
 }
 
 impl Client {
     pub(crate) fn new(ask: Ask, key: Option<String>) -> Self {
-        Self { ask, key, request: None, answers: Vec::new(), lost: 0, running: 0, tries_left: 4 }
+        let (request, answers) = (None, Vec::new());
+        Self { ask, key, request, answers, lost: 0, running: 0, tries_left: 4, is_settled: false }
     }
 
     /// Whether the same request may be sent again without being another one.
@@ -107,7 +111,8 @@ impl Client {
 
     /// Whether it must ask once more to learn what became of its wish.
     pub(crate) fn is_in_doubt(&self) -> bool {
-        self.may_repeat() && self.running == 0 && self.granted().is_none() && (self.lost > 0 || self.answers.is_empty())
+        let unknown = self.granted().is_none() && (self.lost > 0 || self.answers.is_empty());
+        self.may_repeat() && self.running == 0 && unknown && !self.is_settled
     }
 
     /// Which function is asked.
@@ -178,8 +183,9 @@ pub(crate) enum Due {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) levels: Vec<Level>,
-    /// The first ones set the levels before anything else happens.
     pub(crate) facts: Vec<Fact>,
+    /// So many of the facts set the levels before anything else happens.
+    pub(crate) first_facts: usize,
     pub(crate) clients: Vec<Client>,
     pub(crate) orders: KnownOrders,
     pub(crate) due: BTreeSet<(i64, u64, Due)>,
@@ -228,6 +234,7 @@ impl Plan {
                 }
             }
         }
+        self.first_facts = self.facts.len();
     }
 
     /// When something happens.

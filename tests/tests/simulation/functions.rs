@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
+use evenstock_app::testing::worlds::{Random, SkewedClock};
 use evenstock_app::testing::{MemoryBus, MemorySealer, MemoryStore};
 use evenstock_app::{ApiKey, RecentPages, Scope, Subscriptions};
 use evenstock_callback_worker::Callbacks;
@@ -18,7 +19,7 @@ use evenstock_webhook::{Intake, Stores};
 use sha2::{Digest, Sha256};
 
 use crate::endpoint::{Endpoint, Marketplace};
-use crate::nature::{Nature, Random, SkewedClock};
+use crate::nature::{Draw, Nature};
 use crate::queue::SimQueues;
 use crate::store::SimStore;
 
@@ -82,7 +83,7 @@ impl Outside {
     }
 
     fn clock(&self, random: &mut Random) -> SkewedClock {
-        SkewedClock { nature: Arc::clone(&self.nature), skew_ms: random.between(-SKEW_MS, SKEW_MS) }
+        self.nature.clock(random.between(-SKEW_MS, SKEW_MS))
     }
 
     pub(crate) fn policy() -> evenstock_app::OrderPolicy {

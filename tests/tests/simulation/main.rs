@@ -82,7 +82,12 @@ fn run_all(seeds: Range<u64>) -> Result<Met, String> {
             }
             match run(seed, None) {
                 Ok(world) => met.lock().unwrap().add(world),
-                Err(found) => drop(hole.lock().unwrap().get_or_insert((seed, found))),
+                Err(found) => {
+                    let mut hole = hole.lock().unwrap();
+                    if hole.as_ref().is_none_or(|(known, _)| seed < *known) {
+                        *hole = Some((seed, found));
+                    }
+                }
             }
         }
     };

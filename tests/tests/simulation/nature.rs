@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use evenstock_app::Clock;
-use evenstock_domain::Timestamp;
+use evenstock_app::testing::worlds::{Random, SkewedClock};
 
 use crate::laws::Law;
 
@@ -19,34 +18,19 @@ pub(crate) const START: i64 = 1_700_000_000_000;
 /// Lines of the trace that a failure shows.
 const LINES_SHOWN: usize = 60;
 
-/// `SplitMix64`: small, and the same on every machine.
-#[derive(Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-
-    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + self.below((high - low + 1).unsigned_abs()).cast_signed()
-    }
-
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
+/// Draws from a world's chances.
+pub(crate) trait Draw {
     /// A place in a list of `len`.
-    pub(crate) fn place(&mut self, len: usize) -> usize {
-        self.below(len as u64) as usize
-    }
+    fn place(&mut self, len: usize) -> usize;
 
-    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.place(of.len())]
+    }
+}
+
+impl Draw for Random {
+    fn place(&mut self, len: usize) -> usize {
+        self.below(len as u64) as usize
     }
 }
 
@@ -85,13 +69,15 @@ struct Trace {
 /// What everything in one world shares.
 #[derive(Debug)]
 pub(crate) struct Nature {
-    now: AtomicI64,
+    now: Arc<AtomicI64>,
     calm: AtomicBool,
     pub(crate) without: Option<Law>,
     random: Mutex<Random>,
     storm: Storm,
     throttled_until: AtomicI64,
     trace: Mutex<Trace>,
+    /// Whether every line of the trace is printed: `SIM_TRACE` is set.
+    prints: bool,
 }
 
 impl Nature {
@@ -104,13 +90,14 @@ impl Nature {
             _ => Storm { not_done: 4, unknown_not_done: 3, unknown_done: 5, throttles: 4 },
         };
         Arc::new(Self {
-            now: AtomicI64::new(START),
+            now: Arc::new(AtomicI64::new(START)),
             calm: AtomicBool::new(true),
             without,
             random: Mutex::new(random),
             storm,
             throttled_until: AtomicI64::new(0),
             trace: Mutex::default(),
+            prints: std::env::var_os("SIM_TRACE").is_some(),
         })
     }
 
@@ -120,6 +107,11 @@ impl Nature {
 
     pub(crate) fn now(&self) -> i64 {
         self.now.load(Ordering::SeqCst)
+    }
+
+    /// The world's time as a process sees it whose clock is so far ahead.
+    pub(crate) fn clock(&self, skew_ms: i64) -> SkewedClock {
+        SkewedClock { world: Arc::clone(&self.now), skew_ms }
     }
 
     pub(crate) fn pass(&self, millis: i64) {
@@ -173,6 +165,9 @@ impl Nature {
     /// Writes a line of the trace.
     pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
         let line = format!("{:>9} {}", self.now() - START, line());
+        if self.prints {
+            eprintln!("{line}");
+        }
         let mut trace = self.trace.lock().unwrap();
         for byte in line.bytes() {
             trace.hash = (trace.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -215,21 +210,4 @@ pub(crate) async fn turn() {
         Poll::Pending
     })
     .await;
-}
-
-/// The world's time, as a process with its own error sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct SkewedClock {
-    pub(crate) nature: Arc<Nature>,
-    pub(crate) skew_ms: i64,
-}
-
-impl Clock for SkewedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::EPOCH.plus_millis(self.nature.now() + self.skew_ms)
-    }
-
-    async fn back_off(&self, _attempt: u32) {
-        turn().await;
-    }
 }

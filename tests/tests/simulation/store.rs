@@ -23,7 +23,10 @@ use crate::nature::{Fate, Nature, turn};
 use crate::stream::Stream;
 
 /// How often an index answers what it answered before, in percent.
-const LAGS: u64 = 15;
+const LAGS: u64 = 20;
+
+/// How far an index may lag, in milliseconds.
+const LAG_MS: i64 = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -35,7 +38,7 @@ pub(crate) struct Table {
     /// Receipts as they were written, in order.
     pub(crate) receipts: Mutex<Vec<(Option<Receipt>, Receipt)>>,
     /// What indexes answered.
-    answered: Mutex<BTreeMap<String, Box<dyn Any + Send>>>,
+    answered: Mutex<BTreeMap<String, (i64, Box<dyn Any + Send>)>>,
 }
 
 /// The store as every process holds it.
@@ -82,14 +85,16 @@ impl SimStore {
         let question = format!("{name} {asked:?}");
         let fresh = self.call(name, work).await?;
         let mut answered = self.0.answered.lock().unwrap();
-        let before = answered.get(&question).and_then(|answer| answer.downcast_ref::<T>()).cloned();
+        let now = self.0.nature.now();
+        let before = answered.get(&question).filter(|(at, _)| now - at < LAG_MS);
+        let before = before.and_then(|(_, answer)| answer.downcast_ref::<T>()).cloned();
         match before.filter(|_| self.0.nature.strikes(LAGS)) {
             Some(before) => {
                 self.0.nature.tell(|| format!("{name} lags"));
                 Ok(before)
             }
             None => {
-                answered.insert(question, Box::new(fresh.clone()));
+                answered.insert(question, (now, Box::new(fresh.clone())));
                 Ok(fresh)
             }
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use evenstock_app::testing::MemorySealer;
+use evenstock_app::testing::worlds::{Random, SkewedClock, finish as run_to_end};
 use evenstock_app::{
     CallbackJob, MarketplaceStores, Outgoing, QueueName, RegisterStore, SealError, Sealer, SecretText, StockStore,
     register_endpoint, register_store, secret_context,
@@ -23,7 +24,7 @@ use crate::actors::{Ask, Due, LOW_STOCK, Plan, delivery, message};
 use crate::endpoint::Marketplace;
 use crate::functions::{INSTANCES, Instance, Outside, organization};
 use crate::laws::Law;
-use crate::nature::{Nature, Random, SkewedClock};
+use crate::nature::{Draw, Nature};
 use crate::stream::{Part, SHARDS};
 
 /// Longer than this no function runs, in milliseconds of the world.
@@ -49,7 +50,7 @@ enum Duty {
     Batch(QueueName, Vec<String>),
     /// Follows a part of the stream.
     Stream(Part, usize),
-    /// Does what is due.
+    /// Does what is due: the name of the schedule.
     Tick(&'static str),
 }
 
@@ -153,9 +154,9 @@ impl World {
 
     /// The levels have their first counts and a threshold, somebody wants to be told, and a store is registered.
     fn set_up(&mut self) {
-        let clock = SkewedClock { nature: Arc::clone(&self.nature), skew_ms: 0 };
+        let clock = self.nature.clock(0);
         let store = self.outside.store.clone();
-        for n in 0..self.plan.facts.iter().take_while(|fact| fact.time < self.nature.now()).count() {
+        for n in 0..self.plan.first_facts {
             self.bring(n);
             self.begin_batch(QueueName::StockChanges, 1);
             self.finish_all();
@@ -481,7 +482,8 @@ impl World {
         match duty {
             Duty::Client(n) => self.not_told(n),
             Duty::Stream(_, instance) => self.instances[instance].renew_publisher(&self.outside, &mut self.random),
-            Duty::Batch(..) | Duty::Tick(_) => {}
+            Duty::Batch(..) => {}
+            Duty::Tick(schedule) => self.nature.tell(|| format!("{schedule} is left undone")),
         }
     }
 
@@ -535,6 +537,7 @@ impl World {
                 client.running -= 1;
                 self.met.refused += u64::from(reply.status >= 400);
                 client.answers.push((reply.status, reply.body));
+                client.is_settled = self.nature.is_calm();
             }
             429 | 503 => self.not_told(n),
             status => {
@@ -713,12 +716,5 @@ where
 
 /// Runs a future to its end.
 pub(crate) fn finish<T>(work: impl Future<Output = T>) -> T {
-    let mut work = Box::pin(work);
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..100_000 {
-        if let Poll::Ready(value) = work.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
-    panic!("it hangs");
+    run_to_end(Box::pin(work))
 }
