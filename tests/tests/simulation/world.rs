@@ -39,6 +39,9 @@ const PROCESSES_MAX: usize = 10;
 /// Steps after which a storm that does not end is ended.
 const STEPS_MAX: u64 = 60_000;
 
+/// Batches that what waits after a storm may take.
+const TURNS_MAX: u32 = 1_000;
+
 const QUEUES: [QueueName; 3] = [QueueName::StockChanges, QueueName::Callbacks, QueueName::StoreSync];
 
 /// What a process does, so that the cloud knows what to do when it ends or dies.
@@ -609,25 +612,16 @@ impl World {
             self.begin_tick(0, repairs);
             self.finish_all();
         }
-        loop {
-            let mut idle = true;
-            for queue in QUEUES {
-                while self.outside.queues.visible(queue) > 0 {
-                    idle = false;
-                    self.begin_batch(queue, 10);
-                    self.finish_all();
-                }
+        for turn in 0.. {
+            let queue = QUEUES.into_iter().find(|queue| self.outside.queues.visible(*queue) > 0);
+            let shard = (0..SHARDS).find(|shard| self.outside.store.0.stream.left(*shard) > 0);
+            match (queue, shard) {
+                _ if turn == TURNS_MAX => return self.nature.broken("what waits does not become less"),
+                (Some(queue), _) => self.begin_batch(queue, 10),
+                (None, Some(shard)) => self.follow(shard, 10, 0),
+                (None, None) => break,
             }
-            for shard in 0..SHARDS {
-                while self.outside.store.0.stream.left(shard) > 0 {
-                    idle = false;
-                    self.follow(shard, 10, 0);
-                    self.finish_all();
-                }
-            }
-            if idle {
-                break;
-            }
+            self.finish_all();
         }
         let failed = self.outside.store.memory().deliveries();
         if failed.iter().any(|delivery| delivery.state == DeliveryState::Failed) {
