@@ -12,7 +12,6 @@ use crate::store_item::StoreItem;
 
 /// An item that somebody follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a box would only move the level about")]
 pub enum Followed {
     /// A level.
     Level(LevelKey, Stored),

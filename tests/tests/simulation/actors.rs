@@ -274,7 +274,8 @@ impl Plan {
             let quantity = random.between(0, 25);
             let mut time = self.own_time(level, false, happened + skew.min(100_000));
             let mut sequence = 0;
-            let before = self.facts.iter().rfind(|fact| fact.level == level && !matches!(fact.stated, Stated::Delta(_)));
+            let before =
+                self.facts.iter().rfind(|fact| fact.level == level && !matches!(fact.stated, Stated::Delta(_)));
             if let Some(before) = before.filter(|before| before.time > START && random.chance(15)) {
                 (time, sequence) = (before.time, before.sequence + 1);
             }

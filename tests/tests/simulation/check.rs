@@ -97,7 +97,8 @@ impl World {
         for placed in book.journal.iter().filter(|placed| placed.entry.kind == EntryKind::Delta) {
             let found = Moved { time: placed.entry.time.as_millis(), units: placed.entry.available };
             let place = expected.iter().position(|one| *one == found);
-            let place = place.ok_or_else(|| format!("{}: nobody stated {found:?}, or it was applied twice", book.name))?;
+            let place =
+                place.ok_or_else(|| format!("{}: nobody stated {found:?}, or it was applied twice", book.name))?;
             expected.swap_remove(place);
         }
         let observed = book.level.observed.as_ref().map(|mark| mark.time.as_millis());

@@ -59,7 +59,8 @@ impl Outside {
     pub(crate) fn new(nature: &Arc<Nature>, marketplace: Marketplace, random: &mut Random) -> Self {
         let keys = MemoryStore::default();
         let scopes = vec![Scope::Read, Scope::Write];
-        let key = ApiKey { id: "key".to_owned(), organization: organization(), scopes, operator: false, expires_at: None };
+        let key =
+            ApiKey { id: "key".to_owned(), organization: organization(), scopes, operator: false, expires_at: None };
         keys.put_key(Sha256::digest("key").into(), key);
         // Small, so that pages fill and the ceiling is met.
         let limits = FeedLimits {

@@ -20,13 +20,16 @@
 mod actors;
 mod check;
 mod check_told;
+mod clients;
 mod endpoint;
 mod functions;
 mod laws;
+mod met;
 mod nature;
 mod queue;
 mod reference;
 mod regressions;
+mod rest;
 mod store;
 mod store_ports;
 mod stream;
@@ -39,7 +42,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use laws::Law;
-use world::{Met, World};
+use met::Met;
+use world::World;
 
 /// Worlds of one run, unless the environment says otherwise.
 const SEEDS: u64 = 1000;
@@ -74,7 +78,9 @@ fn run(seed: u64, without: Option<Law>) -> Result<Met, String> {
 }
 
 fn report(seed: u64, hole: &str) -> String {
-    format!("SIM_SEED={seed}: {hole}\nRepeat it: SIM_SEED={seed} cargo test -p evenstock-tests --test simulation worlds")
+    format!(
+        "SIM_SEED={seed}: {hole}\nRepeat it: SIM_SEED={seed} cargo test -p evenstock-tests --test simulation worlds"
+    )
 }
 
 /// Runs worlds on all cores, and ends soon after the first that fails.

@@ -313,8 +313,7 @@ impl IdempotencyStore for SimStore {
 
 impl FeedStore for SimStore {
     async fn feed_tail(&self, organization: &OrganizationId, limit: u32) -> Result<FeedTail, StoreError> {
-        let FeedTail { marker, pages } =
-            self.call("feed_tail", self.0.memory.feed_tail(organization, limit)).await?;
+        let FeedTail { marker, pages } = self.call("feed_tail", self.0.memory.feed_tail(organization, limit)).await?;
         Ok(FeedTail { marker, pages: pages.into_iter().map(|page| self.seen(page)).collect() })
     }
 
@@ -402,7 +401,12 @@ impl SimStore {
             let done = table.memory.save_store(expected, store).await?;
             if done == StoreWrite::Saved {
                 let after = StoredStore { rev: expected.unwrap_or_default() + 1, store: store.clone() };
-                table.stream.emit(&table.nature, store.id.as_str(), before.map(Followed::Store), Followed::Store(after));
+                table.stream.emit(
+                    &table.nature,
+                    store.id.as_str(),
+                    before.map(Followed::Store),
+                    Followed::Store(after),
+                );
             }
             Ok(done)
         })
