@@ -28,6 +28,9 @@ const LAGS: u64 = 20;
 /// How far an index may lag, in milliseconds.
 const LAG_MS: i64 = 10_000;
 
+/// When an index answered, and what.
+type Answered = (i64, Box<dyn Any + Send>);
+
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) memory: MemoryStore,
@@ -38,7 +41,7 @@ pub(crate) struct Table {
     /// Receipts as they were written, in order.
     pub(crate) receipts: Mutex<Vec<(Option<Receipt>, Receipt)>>,
     /// What indexes answered.
-    answered: Mutex<BTreeMap<String, (i64, Box<dyn Any + Send>)>>,
+    answered: Mutex<BTreeMap<String, Answered>>,
 }
 
 /// The store as every process holds it.
