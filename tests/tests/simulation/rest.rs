@@ -98,6 +98,8 @@ impl World {
                 (None, None) => break,
             }
             self.finish_all();
+            // What fails again and again may only have to wait.
+            self.nature.pass(if turn > 100 { 2_000 } else { 0 });
         }
         let failed = self.outside.store.memory().deliveries();
         if failed.iter().any(|delivery| delivery.state == DeliveryState::Failed) {
