@@ -4,7 +4,12 @@
 mod counted;
 mod hot;
 mod lag;
+mod load;
+mod local;
 mod parts;
+mod runner;
+mod soak;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -36,6 +41,12 @@ enum Command {
         #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
         writes: u32,
     },
+    /// The local runner: its start, its memory, and webhooks a second beside PostgreSQL when `PGHOST` is set.
+    Local(local::LocalArgs),
+    /// The local runner's latencies at a steady rate, beside their targets.
+    Load(load::LoadArgs),
+    /// The local runner under mixed load, killed at random; everything is audited at the end.
+    Soak(soak::SoakArgs),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +64,9 @@ fn measure() -> ExitCode {
         match command {
             Command::Hot { writers, requests } => hot::contest(writers, requests).await,
             Command::Lag { writes } => lag::race(writes).await,
+            Command::Local(args) => local::measure(&args).await,
+            Command::Load(args) => load::measure(&args).await,
+            Command::Soak(args) => soak::run(&args).await,
         }
     };
     let runtime = tokio::runtime::Runtime::new();
