@@ -240,3 +240,6 @@ fn told_alike(kept: &BTreeMap<&str, Kept>, feed: &Feed, calls: &Calls, violation
             .push(format!("{changes} changes, {fed} in the feed, {called_back} called back, {unreadable} unreadable"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -408,3 +408,14 @@ async fn dead_letter_says_why_it_died_and_can_be_given_back() {
     assert_eq!(queues.dead_letters(MAIN, 10).await.unwrap(), []);
     assert!(matches!(queues.redrive(DEAD, None).await, Err(LocalQueueError::UnknownQueue(_))));
 }
+
+#[tokio::test]
+async fn only_what_was_promised_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::start(Connection::open(folder.path().join("queues")).unwrap(), Box::new(|| 0)).unwrap();
+    let mode = |connection: &Connection, _| connection.pragma_query_value(None, "synchronous", |row| row.get(0));
+    for (outlives, full_or_normal) in [(Outlives::PowerCut, 2), (Outlives::Crash, 1), (Outlives::PowerCut, 2)] {
+        let found: i64 = writer.call(outlives, mode, || ()).await.unwrap();
+        assert_eq!(found, full_or_normal, "{outlives:?}");
+    }
+}
