@@ -126,7 +126,7 @@ impl Course {
             self.base.send_replace(Some(runner.base.clone()));
             self.slowest = self.slowest.max(runner.ready_in);
             self.killed += 1;
-            tracing_line(begun, self.killed, world);
+            tell(begun, self.killed, world);
         }
         sleep_until(begun + length).await;
         self.most_kib = self.most_kib.max(runner.memory_kib("VmRSS").unwrap_or_default());
@@ -135,6 +135,6 @@ impl Course {
 }
 
 #[expect(clippy::print_stderr, reason = "somebody may want to see that it goes on")]
-fn tracing_line(begun: Instant, kills: u64, world: &World) {
+fn tell(begun: Instant, kills: u64, world: &World) {
     eprintln!("{} s: {kills} kills, {} answers", begun.elapsed().as_secs(), world.answers());
 }
