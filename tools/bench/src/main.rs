@@ -6,11 +6,17 @@ mod cost;
 mod growth;
 mod hot;
 mod lag;
+mod load;
+mod local;
 mod meter;
 mod outside;
 mod parts;
 mod prices;
 mod product;
+mod ratio;
+mod runner;
+mod soak;
+mod wire;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -64,6 +70,12 @@ enum Command {
     },
     /// From a function's start to its first answer: instructions, milliseconds, and the size of its package.
     Coldstart(coldstart::Arguments),
+    /// The local runner: its start, its memory, and webhooks a second beside PostgreSQL when `PGHOST` is set.
+    Local(local::LocalArgs),
+    /// The local runner's latencies at a steady rate, beside their targets.
+    Load(load::LoadArgs),
+    /// The local runner under mixed load, killed at random; everything is audited at the end.
+    Soak(soak::SoakArgs),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +96,9 @@ fn measure() -> ExitCode {
             Command::Hot { writers, requests, tries } => hot::contest(Contest { writers, requests, tries }).await,
             Command::Lag { writes } => lag::race(writes).await,
             Command::Coldstart(arguments) => coldstart::measure(&arguments).await,
+            Command::Local(args) => local::measure(&args).await,
+            Command::Load(args) => load::measure(&args).await,
+            Command::Soak(args) => soak::run(&args).await,
         }
     };
     let runtime = tokio::runtime::Runtime::new();

@@ -67,7 +67,8 @@ impl Running {
     }
 }
 
-fn command(part: Part) -> Result<Command, Failure> {
+/// A process of this program, not started yet.
+pub(crate) fn command(part: Part) -> Result<Command, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
     command.env_clear().env(PART, part.name()).env("LOG_LEVEL", "error");
     command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -12,12 +12,19 @@ use crate::commands::{
 };
 use crate::serve::{self, Settings};
 
+/// Says how it was built, too: whoever measures must know.
+const VERSION: &str = if cfg!(debug_assertions) {
+    concat!(env!("CARGO_PKG_VERSION"), " (debug)")
+} else {
+    concat!(env!("CARGO_PKG_VERSION"), " (release)")
+};
+
 /// Evenstock on this machine: everything in one process.
 ///
 /// Also reads the environment that the functions read: `MARKETPLACE_A_SECRET` (secret), `MARKETPLACE_B_API`,
 /// `MARKETPLACE_B_API_KEY` (test-key), `POLL_INTERVAL_SECONDS` (300), `SWEEP_INTERVAL_SECONDS` (60), `LOG_LEVEL` (info).
 #[derive(Debug, Parser)]
-#[command(name = "evenstock-local", version)]
+#[command(name = "evenstock-local", version = VERSION)]
 struct Cli {
     /// Port on 127.0.0.1; 0 picks a free one.
     #[arg(long, env = "PORT", default_value_t = 3000)]

@@ -179,10 +179,11 @@ fn start_triggers(
                         routes = routes.route(&route_of(path), on_method);
                     }
                 }
-                Trigger::Sqs { queue, batch_size, concurrency_max, .. } => {
+                Trigger::Sqs { queue, batch_size, window_s, concurrency_max } => {
                     let handler = functions.batches(&name)?;
                     for _ in 0..concurrency_max.unwrap_or(PUMPS_MAX).min(PUMPS_MAX) {
-                        let pump = pump(queues.clone(), queue.clone(), *batch_size, handler.clone(), stop.clone());
+                        let (handler, stop) = (handler.clone(), stop.clone());
+                        let pump = pump(queues.clone(), queue.clone(), *batch_size, *window_s > 0, handler, stop);
                         work.spawn(async { pump.await.map_err(ServeError::Queues) });
                     }
                 }

@@ -18,6 +18,7 @@ use program::Run;
 use tls::Certificates;
 
 use crate::Failure;
+use crate::ratio::hundredths;
 
 /// Runs under callgrind of which the least counts: when the machine holds one up, calls time out and are made again.
 const COUNTS: u32 = 3;
@@ -238,10 +239,4 @@ fn times_of(mut times: Vec<Duration>) -> String {
         )
     };
     format!("{} / {}", shown(times.first()), shown(times.get(times.len() / 2)))
-}
-
-/// A ratio with two digits, without floating point.
-fn hundredths(part: u64, whole: u64) -> String {
-    let ratio = part * 100 / whole.max(1);
-    format!("{}.{:02}", ratio / 100, ratio % 100)
 }

@@ -59,10 +59,9 @@ pub struct Received {
 /// Makes a connection durable and the table present. Returns the layout that the file has.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // The write-ahead log, synced at each commit: what was acknowledged survives a power cut too. In memory there is
-    // no such log, and SQLite leaves the mode as it is.
+    // The write-ahead log; which commits wait for the disk is said with each of them. In memory there is no such log,
+    // and SQLite leaves the mode as it is.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
     let layout = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if layout == 0 {
         connection.execute_batch(TABLE)?;

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 pub use dead::{DeadLetter, Failure};
 pub use messages::Received;
 pub use settings::{LocalQueueError, QueueSettings, Redrive};
-use writer::Writer;
+use writer::{Outlives, Writer};
 
 /// The queues. Clones share them; the file is closed when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl LocalQueues {
         let OpenQueue { settings, arrivals } = self.queue(queue)?;
         let insert =
             move |connection: &Connection, now_ms| messages::insert(connection, &settings.name, &messages, now_ms);
-        self.writer.call(insert, move || wake(&arrivals)).await
+        self.writer.call(Outlives::PowerCut, insert, move || wake(&arrivals)).await
     }
 
     /// Takes at most `max` visible messages, the one visible longest first, and makes them invisible. One that was
@@ -95,18 +95,19 @@ impl LocalQueues {
     pub async fn receive(&self, queue: &str, max: usize) -> Result<Vec<Received>, LocalQueueError> {
         let OpenQueue { settings, .. } = self.queue(queue)?;
         let receive = move |connection: &Connection, now_ms| messages::receive(connection, &settings, max, now_ms);
-        self.writer.call(receive, || ()).await
+        self.writer.call(Outlives::Crash, receive, || ()).await
     }
 
-    /// Deletes the messages that these receipts stand for; the deletion is on disk when this returns. A receipt from
-    /// before a message's latest receive deletes nothing. Returns how many were deleted.
+    /// Deletes the messages that these receipts stand for. After a power cut, not after a crash of this process, some of
+    /// them may be there again, and come again. A receipt from before a message's latest receive deletes nothing. Returns
+    /// how many were deleted.
     ///
     /// # Errors
     /// [`LocalQueueError`] when there is no such queue or its file fails.
     pub async fn delete(&self, queue: &str, receipts: Vec<String>) -> Result<usize, LocalQueueError> {
         let OpenQueue { settings, .. } = self.queue(queue)?;
         let delete = move |connection: &Connection, _| messages::delete(connection, &settings.name, &receipts);
-        self.writer.call(delete, || ()).await
+        self.writer.call(Outlives::Crash, delete, || ()).await
     }
 
     /// Makes the messages that these receipts stand for visible again `delay_ms` milliseconds from now. A receipt from
@@ -119,7 +120,7 @@ impl LocalQueues {
         let release = move |connection: &Connection, now_ms: i64| {
             messages::show_at(connection, &settings.name, &receipts, now_ms.saturating_add(delay_ms))
         };
-        self.writer.call(release, move || wake(&arrivals)).await
+        self.writer.call(Outlives::Crash, release, move || wake(&arrivals)).await
     }
 
     /// Keeps why a received message failed. A receipt from before the message's latest receive keeps nothing.
@@ -131,7 +132,7 @@ impl LocalQueues {
         let note = move |connection: &Connection, now_ms| {
             dead::note(connection, &settings.name, &receipt, &reason, now_ms).map(drop)
         };
-        self.writer.call(note, || ()).await
+        self.writer.call(Outlives::Crash, note, || ()).await
     }
 
     /// A queue's dead letters, the oldest first, at most `limit`. A queue without a source of its own, such as a stream's,
@@ -141,7 +142,7 @@ impl LocalQueues {
     /// [`LocalQueueError`] when there is no such queue or its file fails.
     pub async fn dead_letters(&self, queue: &str, limit: u32) -> Result<Vec<DeadLetter>, LocalQueueError> {
         let name = self.dead_letter_queue(queue)?;
-        self.writer.call(move |connection, _| dead::list(connection, &name, limit), || ()).await
+        self.writer.call(Outlives::Crash, move |connection, _| dead::list(connection, &name, limit), || ()).await
     }
 
     /// One of them; `None` when there is none of this id.
@@ -150,7 +151,7 @@ impl LocalQueues {
     /// [`LocalQueueError`] when there is no such queue or its file fails.
     pub async fn dead_letter(&self, queue: &str, message_id: &str) -> Result<Option<DeadLetter>, LocalQueueError> {
         let (name, id) = (self.dead_letter_queue(queue)?, message_id.to_owned());
-        self.writer.call(move |connection, _| dead::one(connection, &name, &id), || ()).await
+        self.writer.call(Outlives::Crash, move |connection, _| dead::one(connection, &name, &id), || ()).await
     }
 
     /// Gives a queue's dead letters back to it, all or one. Returns how many there were.
@@ -165,7 +166,7 @@ impl LocalQueues {
         let work = move |connection: &Connection, now_ms| {
             dead::redrive(connection, &redrive.dead_letter, &settings.name, message_id.as_deref(), now_ms)
         };
-        self.writer.call(work, move || wake(&arrivals)).await
+        self.writer.call(Outlives::PowerCut, work, move || wake(&arrivals)).await
     }
 
     /// The same, with other bodies for those letters that `rewritten` gives one for. Returns how many were given back, and
@@ -188,7 +189,7 @@ impl LocalQueues {
             let changed = dead::rewrite(connection, dead_letter, message_id, rewritten)?;
             Ok((dead::redrive(connection, dead_letter, &settings.name, message_id, now_ms)?, changed))
         };
-        self.writer.call(work, move || wake(&arrivals)).await
+        self.writer.call(Outlives::PowerCut, work, move || wake(&arrivals)).await
     }
 
     fn dead_letter_queue(&self, queue: &str) -> Result<String, LocalQueueError> {
@@ -203,7 +204,7 @@ impl LocalQueues {
     /// [`LocalQueueError`] when the file fails.
     pub async fn release_abandoned(&self) -> Result<usize, LocalQueueError> {
         let arrivals: Vec<_> = self.queues.values().map(|queue| queue.arrivals.clone()).collect();
-        self.writer.call(messages::show_all, move || arrivals.iter().for_each(wake)).await
+        self.writer.call(Outlives::Crash, messages::show_all, move || arrivals.iter().for_each(wake)).await
     }
 
     /// Counts a queue's messages, and those in its dead-letter queue.
@@ -224,7 +225,7 @@ impl LocalQueues {
             };
             Ok(QueueDepth { waiting, in_flight, dead: dead.0.saturating_add(dead.1) })
         };
-        self.writer.call(count, || ()).await
+        self.writer.call(Outlives::Crash, count, || ()).await
     }
 
     /// Milliseconds until the next message is visible, 0 when one is; `None` when the queue is empty.
@@ -237,7 +238,7 @@ impl LocalQueues {
             let visible_at = messages::next_visible_at(connection, &settings, now_ms)?;
             Ok(visible_at.map(|visible_at| u64::try_from(visible_at.saturating_sub(now_ms)).unwrap_or_default()))
         };
-        self.writer.call(next, || ()).await
+        self.writer.call(Outlives::Crash, next, || ()).await
     }
 
     /// Changes whenever messages were sent to the queue or released in it. A receiver marks what it has seen, so

@@ -443,3 +443,14 @@ async fn trace_of_a_message_is_kept_beside_it_also_in_a_file_from_before() {
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
     assert_eq!(kept, [(None, None), (Some(header), Some("v=1".to_owned()))]);
 }
+
+#[tokio::test]
+async fn only_what_was_promised_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::start(Connection::open(folder.path().join("queues")).unwrap(), Box::new(|| 0)).unwrap();
+    let mode = |connection: &Connection, _| connection.pragma_query_value(None, "synchronous", |row| row.get(0));
+    for (outlives, full_or_normal) in [(Outlives::PowerCut, 2), (Outlives::Crash, 1), (Outlives::PowerCut, 2)] {
+        let found: i64 = writer.call(outlives, mode, || ()).await.unwrap();
+        assert_eq!(found, full_or_normal, "{outlives:?}");
+    }
+}

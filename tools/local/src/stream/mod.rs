@@ -22,7 +22,8 @@ use crate::dynamo::LocalDynamo;
 use crate::filter::Pattern;
 use log::{Record, StreamLog};
 
-/// Time between two looks at a stream with nothing new.
+/// Time between two looks at a stream with nothing new, and after a batch that was not full: so few records come one by
+/// one that each would cost a page of the feed.
 const IDLE: Duration = Duration::from_millis(50);
 
 /// Time before a failed batch comes again; doubled with every failure in a row.
@@ -73,6 +74,8 @@ pub struct StreamReader {
     limit: usize,
     /// Failures in a row.
     failures: u32,
+    /// Whether there was more to read than one batch.
+    is_behind: bool,
 }
 
 impl StreamReader {
@@ -89,7 +92,7 @@ impl StreamReader {
     ) -> Result<Self, StreamError> {
         let log = Arc::new(StreamLog::open(dynamo, table)?);
         let batch_size = batch_size.max(1);
-        Ok(Self { log, filters, batch_size, limit: batch_size, failures: 0 })
+        Ok(Self { log, filters, batch_size, limit: batch_size, failures: 0, is_behind: false })
     }
 
     /// Delivers batches until `stop` resolves; a batch that is being handled then is finished first. What fails is
@@ -105,8 +108,8 @@ impl StreamReader {
         let mut stop = pin!(stop);
         loop {
             let wait = match self.deliver(&handler).await {
-                Ok(Delivery::Done) => Duration::ZERO,
-                Ok(Delivery::Idle) => IDLE,
+                Ok(Delivery::Done) if self.is_behind => Duration::ZERO,
+                Ok(Delivery::Done | Delivery::Idle) => IDLE,
                 Ok(Delivery::Failed) => self.retry_wait(),
                 Err(error) => {
                     error!(error = &error as &dyn Error, "the table's stream stands still");
@@ -140,6 +143,7 @@ impl StreamReader {
     {
         let limit = self.limit;
         let records = self.with_log(move |log| log.read(limit)).await?;
+        self.is_behind = records.len() >= limit;
         if records.is_empty() {
             return Ok(Delivery::Idle);
         }
