@@ -34,13 +34,18 @@ fn change_on_the_queue_is_an_event_or_names_what_is_wrong() {
 
 #[test]
 fn job_on_a_queue_is_read_or_refused() {
-    let common = json!({
-        "jobId": "j-1", "organization": "demo", "organizationId": "demo", "requestedAt": "2026-11-20T08:00:00Z",
-        "storeId": "store-1", "warehouseId": "wh-1", "levels": [{ "sku": "SKU-1", "location": "main" }], "tries": 1,
-        "endpointId": "e", "eventId": "e", "event": "StockChanged", "time": 1, "body": "{}", "since": 5,
-        "deliveryId": "0", "after": null, "again": true, "reason": "r", "type": "first", "kind": "first",
+    let push = json!({
+        "organization": "demo", "levels": [{ "sku": "SKU-1", "location": "main" }], "tries": 1, "again": true,
+        "reason": "r",
     });
-    hold(2048, &worse(vec![common]), |body| {
+    let poll = json!({ "jobId": "j-1", "organization": "demo", "requestedAt": "2026-11-20T08:00:00Z" });
+    let event = json!({
+        "job": "first", "organizationId": "demo", "endpointId": "ep-1", "eventId": "e", "event": "stock.changed",
+        "time": 1, "storeId": "store-1", "body": "{}",
+    });
+    let replay = json!({ "job": "replay", "organizationId": "demo", "endpointId": "ep-1", "since": 5, "after": null });
+    let samples = vec![push, poll, event, replay, json!({ "storeId": "store-1" })];
+    hold(2048, &worse(samples), |body| {
         let text = body.text();
         if let Ok((job, keys)) = PushJob::from_json(&text) {
             prop_assert!(job.outgoing(0).is_ok());

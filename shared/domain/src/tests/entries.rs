@@ -71,3 +71,15 @@ fn bytes_cut_short_or_added_are_no_entry() {
     assert!((0..bytes.len()).all(|length| decode_entry(&bytes[..length]) == Err(CorruptEntry)));
     assert_eq!(decode_entry(&[&bytes[..], &[0]].concat()), Err(CorruptEntry));
 }
+
+#[test]
+fn page_is_whole_with_sixteen_entries_from_its_first_version_on() {
+    let page = |first_version, entries: usize| Page {
+        first_version,
+        entries: vec![entry(EntryKind::Delta, 1, 0); entries],
+        sources: vec![Source::api()],
+    };
+    assert!(page(1, 16).is_whole() && page(17, 16).is_whole());
+    assert!(!page(1, 15).is_whole() && !page(1, 17).is_whole());
+    assert!(!page(2, 16).is_whole() && !page(16, 16).is_whole());
+}

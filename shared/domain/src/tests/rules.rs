@@ -143,3 +143,43 @@ fn void_stands_at_the_time_of_the_request_that_it_keeps_out() {
     let void = &ledger.level.recent[0];
     assert_eq!((void.id, void.time, void.kind), (reserve.id, at(5), EntryKind::Void));
 }
+
+#[rstest]
+#[case::in_stock(3, (3, 0))]
+#[case::none_left(0, (0, 0))]
+#[case::oversold(-3, (0, 3))]
+fn level_shows_what_can_be_sold_or_what_was_oversold(#[case] available: i64, #[case] expected: (i64, i64)) {
+    let level = StockLevel { available, reserved: 4, ..StockLevel::new() };
+    assert_eq!((level.sellable(), level.oversold()), expected);
+    assert_eq!(level.on_hand(), available + 4);
+}
+
+#[test]
+fn headroom_is_what_stands_above_the_floor() {
+    let safety_stock = Quantity::new(2).unwrap();
+    let level = |allow_backorder| StockLevel {
+        available: 5,
+        policy: Policy { allow_backorder, safety_stock, low_stock: None },
+        ..StockLevel::new()
+    };
+    assert_eq!((level(false).policy.floor(), level(false).headroom()), (2, 3));
+    assert_eq!((level(true).policy.floor(), level(true).headroom()), (-FULL, FULL + 5));
+}
+
+#[test]
+fn full_page_leaves_and_takes_its_newest_time_along() {
+    let times = |n: i64| if n == 7 { 90 } else { n };
+    let news: Vec<_> = (0..17).map(|n| delta(&format!("d{n}"), times(n), 1)).collect();
+    let mut level = decide(&StockLevel::new(), &news[..15], &Past::none(), now()).level;
+    assert_eq!(level.full_page(), None);
+    level = decide(&level, &news[15..], &Past::none(), now()).level;
+    assert_eq!((level.first_recent_version(), level.pages_spilled(), level.recent.len()), (1, 0, 17));
+    let page = level.full_page().unwrap();
+    assert_eq!((page.first_version, page.entries.len()), (1, 16));
+    level.drop_page();
+    assert_eq!((level.first_recent_version(), level.pages_spilled(), level.recent.len()), (17, 1, 1));
+    assert_eq!(level.spilled_through, at(90), "not that of its last entry");
+    let journal: Vec<_> = level.journal(&Past::reaching(Timestamp::EPOCH, vec![page])).collect();
+    assert_eq!(journal.len(), 17);
+    assert!(journal.iter().all(|placed| u64::try_from(placed.available_after).unwrap() == placed.version));
+}
