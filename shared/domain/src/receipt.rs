@@ -349,6 +349,8 @@ impl Receipt {
         let mut next = Self { claim: None, completed_by: Some(token.to_owned()), ..self.clone() };
         // Two answers of one receipt never share a time, whatever our clocks say.
         let now = self.answered_at.map_or(now, |before| now.max(before.plus_millis(1)));
+        // Nor does an answer come before a cancellation that stands there already: its order takes nothing.
+        let now = self.cancelled_at.map_or(now, |cancelled_at| now.max(cancelled_at));
         next.answered_at = Some(now);
         match result {
             CallResult::Order { order, cancelled } => {

@@ -30,6 +30,10 @@ impl Clock for SystemClock {
 /// A new id: UUID v7, ordered by time.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that makes ids")]
 pub fn new_id() -> String {
+    #[cfg(any(test, feature = "testing"))]
+    if let Some(id) = crate::testing::repeated_id() {
+        return id;
+    }
     uuid::Uuid::now_v7().to_string()
 }
 

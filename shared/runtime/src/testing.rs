@@ -9,6 +9,7 @@
 )]
 
 mod contract;
+mod ids;
 mod log;
 
 use axum::Router;
@@ -18,6 +19,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub use contract::{Broken, Contract};
+pub use ids::repeat_ids;
+pub(crate) use ids::repeated_id;
 pub use log::CapturedLog;
 
 /// The greatest answer that is read, in bytes.

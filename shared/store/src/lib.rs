@@ -46,6 +46,8 @@ mod sqs;
 mod store_item;
 mod switches;
 mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod warehouse_item;
 mod warehouses;
 
