@@ -183,3 +183,15 @@ fn full_page_leaves_and_takes_its_newest_time_along() {
     assert_eq!(journal.len(), 17);
     assert!(journal.iter().all(|placed| u64::try_from(placed.available_after).unwrap() == placed.version));
 }
+
+#[test]
+fn entry_points_to_the_name_of_its_source() {
+    let mut ledger = Ledger::new();
+    for (n, from) in ["till", "api", "orders", "till"].into_iter().enumerate() {
+        ledger.one(event(&format!("e{n}"), at(0), from, EventBody::Delta(Delta::new(1).unwrap())));
+    }
+    let level = &ledger.level;
+    let names: Vec<_> = level.recent.iter().map(|entry| level.sources[usize::from(entry.source)].as_str()).collect();
+    assert_eq!(names, ["till", "api", "orders", "till"]);
+    assert_eq!(level.sources.len(), 3, "each name once");
+}
