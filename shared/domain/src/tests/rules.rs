@@ -90,6 +90,7 @@ fn decided_count_sets_the_level_even_below_a_newer_word_of_ours() {
     ledger.one(own_count("ours", 30, 5, Means::Available));
     assert_eq!(ledger.one(contested("theirs", 20, 9, true)), Outcome::Applied);
     assert_eq!(ledger.level.available, 9);
+    assert_eq!(ledger.level.counted.as_ref().unwrap().time, at(20), "the warehouse's last word");
     let observed = ledger.level.observed.as_ref().unwrap();
     assert_eq!(observed.time, at(30), "the watermark never falls");
     assert_eq!(ledger.one(delta("old sale", 25, -1)), Outcome::Absorbed);
