@@ -131,7 +131,7 @@ fn body_beyond_every_limit_is_refused_and_not_read() {
             .timeout(PATIENCE)
             .body(body);
         // Whoever goes on sending after the answer may meet a closed door instead of it; the runner itself must live on.
-        if let Ok(answer) = runtime.block_on(request.send()) {
+        if let Ok(answer) = runtime.block_on(async { request.send().await }) {
             assert_eq!(answer.status(), 413, "{} {path}", operation.method);
         }
     }
