@@ -3,9 +3,10 @@
 use core::sync::atomic::{AtomicI64, Ordering};
 
 use evenstock_app::testing::{Fault, FaultyStore, MemoryStore};
-use evenstock_app::{Clock, Create, ReservationDeps, Reserve, create, reserve};
+use evenstock_app::{Answer, Clock, Create, ReservationDeps, Reserve, create, request, reserve};
 use evenstock_domain::{
-    ActorCode, EventIdKey, LevelKey, Line, LocationId, OrganizationId, Quantity, ReservationId, Sku, Timestamp,
+    ActorCode, EventBody, EventIdKey, LevelKey, Line, LocationId, OrganizationId, Quantity, ReservationId, Sku, Source,
+    StockEvent, Timestamp,
 };
 
 /// The timeout of the functions that answer HTTP, less what one more call to the store may take.
@@ -60,4 +61,31 @@ async fn reservation_gives_up_in_time_when_levels_cannot_be_written() {
     assert!(reserve(deps, &asked).await.unwrap_err().is_passing());
     let took = clock.now().millis_since(begun);
     assert!(took < FUNCTION_MS, "{took} ms");
+}
+
+#[tokio::test]
+async fn update_whose_write_was_not_answered_is_settled_without_its_caller() {
+    for fault in [Fault::UnknownNotDone, Fault::UnknownDone] {
+        let clock = WaitingClock(AtomicI64::new(1_800_000_000_000));
+        let mut appends = 0;
+        let store = FaultyStore::new(MemoryStore::default(), move |called| {
+            appends += i32::from(called == "append");
+            if called == "append" && appends == 1 { fault } else { Fault::None }
+        });
+        let key = LevelKey {
+            organization: OrganizationId::parse("us").unwrap(),
+            sku: Sku::parse("SHIRT").unwrap(),
+            location: LocationId::parse("main").unwrap(),
+        };
+        let event = StockEvent {
+            id: EventIdKey::new(*b"0123456789abcdef").event_id("u"),
+            time: clock.now(),
+            source: Source::api(),
+            actor: ActorCode(1),
+            body: EventBody::Request { available: 5, reserved: 0, expected_version: None },
+        };
+        let settled = request(&store, &clock, &key, &event).await.unwrap();
+        assert!(matches!(settled.answer, Answer::Applied(_)), "{settled:?}");
+        assert_eq!((settled.level.available, settled.level.version), (5, 1), "once");
+    }
 }

@@ -1,10 +1,13 @@
 //! The laws of the stock level, by example and by property, on a ledger that spills as the use cases do.
 
+mod blind;
+mod entries;
 mod examples;
 mod feed;
 mod forced;
 mod properties;
 mod reservations;
+mod rules;
 
 use crate::*;
 
