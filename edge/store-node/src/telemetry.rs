@@ -101,7 +101,8 @@ impl Telemetry {
 
     /// Sends from time to time until `stop`.
     pub(crate) async fn send_until(self, mut stop: Stop) {
-        while self.0.is_some() && timeout(EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+        // Also where nobody takes telemetry: a part of the node that ends by itself is a failure, and ends the node.
+        while timeout(EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
             self.send(false).await;
         }
     }
