@@ -122,7 +122,7 @@ fn body_beyond_every_limit_is_refused_and_not_read() {
     let unread = |path: &str| path.starts_with("/ingest/") || path.starts_with("/mock/");
     let reads = |operation: &Operation| !operation.bodies.is_empty() && !unread(&operation.path);
     for operation in Document::served().operations().into_iter().filter(reads) {
-        let path = filled(&operation.path, "marketplace-a");
+        let path = filled(&operation.path, "nobody");
         let body = format!("{{\"a\":\"{}\"}}", "x".repeat(TOO_LONG));
         let request = runner
             .request(method(&operation), &path)

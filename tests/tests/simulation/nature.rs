@@ -181,7 +181,7 @@ impl Nature {
 
     /// Notes a law that does not hold.
     pub(crate) fn broken(&self, hole: impl Into<String>) {
-        self.trace.lock().unwrap().hole.get_or_insert(hole.into());
+        self.trace.lock().unwrap().hole.get_or_insert_with(|| hole.into());
     }
 
     pub(crate) fn hole(&self) -> Option<String> {
