@@ -64,7 +64,7 @@ async fn fullest_usual_level_costs_one_write_unit() {
         size_when_full(|_| EventBody::Request { available: -250, reserved: 0, expected_version: None }).await;
     assert!(facts <= UNIT_BYTES && requests <= UNIT_BYTES, "{facts} and {requests} bytes");
     let trace = Some(TraceContext::new([1; 16], [2; 8], true));
-    let traced = within(trace, size_when_full(|_| EventBody::Delta(Delta::new(-250).unwrap()))).await;
+    let traced = within(trace, Box::pin(size_when_full(|_| EventBody::Delta(Delta::new(-250).unwrap())))).await;
     assert_eq!(traced, facts + 27, "a trace costs its name and 25 bytes");
     assert!(traced <= UNIT_BYTES, "{traced} bytes");
 }

@@ -39,11 +39,11 @@ async fn trace_stands_beside_its_own_write_only() {
     let count_is_applied = async {
         assert_eq!(apply_group(&emulated.store, &clock, &key(), &count).await.outcomes.len(), 1);
     };
-    within(trace(1), count_is_applied).await;
+    within(trace(1), Box::pin(count_is_applied)).await;
     assert_eq!(kept(&emulated).await, trace(1), "of a whole write");
     for (n, given) in [(1, None), (2, trace(2)), (3, None)] {
         let take = event(n, EventBody::Request { available: -1, reserved: 0, expected_version: None });
-        within(given.clone(), request(&emulated.store, &clock, &key(), &take)).await.unwrap();
+        within(given.clone(), Box::pin(request(&emulated.store, &clock, &key(), &take))).await.unwrap();
         assert_eq!(kept(&emulated).await, given, "of an append");
     }
     let again = [event(4, EventBody::Count { quantity, means: Means::Available, sequence: 0 })];

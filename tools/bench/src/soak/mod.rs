@@ -55,7 +55,7 @@ pub(crate) struct SoakArgs {
 /// When something does not run, or the audit finds a violation: then with the report.
 pub(crate) async fn run(args: &SoakArgs) -> Result<String, Failure> {
     let program = Program::find(&args.runner)?;
-    let length = Duration::from_secs(args.seconds.unwrap_or(args.minutes.saturating_mul(60)));
+    let length = Duration::from_secs(args.seconds.unwrap_or_else(|| args.minutes.saturating_mul(60)));
     let kills = args.kills.unwrap_or(length.as_secs() / 15);
     let data = tempfile::tempdir()?;
     let calls = Arc::new(Calls::default());
