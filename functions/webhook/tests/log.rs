@@ -1,9 +1,4 @@
 //! The log of one delivery, from the request to the level: its lines are found by their ids, and none tells a secret.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking; that is how it reports"
-)]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! A journal with a hole: nothing is decided on it, for nobody can tell any more what was applied before.
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use evenstock_app::testing::MemoryStore;
 use evenstock_app::{Clock, Commit, StockStore, StoreError, apply_group};
