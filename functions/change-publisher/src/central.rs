@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use evenstock_app::{Queue, QueueError, QueueName, push_jobs};
-use evenstock_domain::{LevelKey, OrganizationId};
+use evenstock_domain::{Change, LevelKey, OrganizationId};
 
 use crate::happening::Happening;
 
@@ -15,13 +15,13 @@ pub(crate) fn levels(organization: Option<&OrganizationId>, happening: &Happenin
     };
     match happening {
         Happening::Changed { organization: whose, changes, .. } if whose == organization => {
-            let key = |sku: &evenstock_domain::Sku, location: &evenstock_domain::LocationId| LevelKey {
-                organization: organization.clone(),
-                sku: sku.clone(),
-                location: location.clone(),
-            };
             // All changes of a record are of one level.
-            changes.first().map(|first| key(&first.change.sku, &first.change.location)).into_iter().collect()
+            let level_of = |change: &Change| LevelKey {
+                organization: organization.clone(),
+                sku: change.sku.clone(),
+                location: change.location.clone(),
+            };
+            changes.first().map(|first| level_of(&first.change)).into_iter().collect()
         }
         Happening::Disputed(conflict, _)
             if conflict.organization == *organization

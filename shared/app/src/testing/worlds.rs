@@ -31,7 +31,7 @@ pub fn seeds(usual: u64) -> Range<u64> {
 }
 
 /// The generator `SplitMix64`: small, and the same on every machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Random(pub u64);
 
 impl Random {

@@ -6,10 +6,9 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
+use evenstock_app::testing::worlds::Random;
 use evenstock_app::{CentralAnswer, CentralError, CentralStock, CentralUpdate};
 use evenstock_domain::{Holding, LocationId, Sku};
-
-use crate::world::Random;
 
 #[derive(Debug, Default)]
 pub(crate) struct Books {

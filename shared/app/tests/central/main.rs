@@ -14,23 +14,15 @@
 mod centre;
 mod world;
 
+use evenstock_app::testing::worlds::seeds;
 use world::World;
 
 /// Worlds of one run.
 const SEEDS: u64 = 400;
 
-fn seeds() -> std::ops::Range<u64> {
-    #[expect(clippy::disallowed_methods, reason = "the inputs of this test")]
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    match (number("MODEL_SEED"), number("MODEL_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(SEEDS),
-    }
-}
-
 #[test]
 fn both_sides_end_with_the_same_stock_and_without_conflicts() {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         let world = World::new(seed, true);
         world.live(false);
         if let Err(hole) = world.ends_equal(false) {
@@ -42,7 +34,7 @@ fn both_sides_end_with_the_same_stock_and_without_conflicts() {
 #[test]
 fn what_the_central_system_keeps_to_itself_is_a_conflict_that_is_settled_once() {
     let mut conflicts = 0;
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         let world = World::new(seed, true);
         world.live(true);
         match world.ends_equal(true) {
@@ -50,7 +42,7 @@ fn what_the_central_system_keeps_to_itself_is_a_conflict_that_is_settled_once() 
             Err(hole) => panic!("MODEL_SEED={seed}: {hole}"),
         }
     }
-    assert!(seeds().count() < 100 || conflicts > 100, "the worlds meet what they are for: {conflicts}");
+    assert!(seeds(SEEDS).count() < 100 || conflicts > 100, "the worlds meet what they are for: {conflicts}");
 }
 
 #[test]

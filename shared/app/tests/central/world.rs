@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use evenstock_app::testing::worlds::{Random, finish};
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
 use evenstock_app::{
     Clock, ConflictChoice, ConflictStore, CountDeps, PropagateDeps, PropagatePlan, PropagateReport, PushFate, Resolve,
@@ -19,24 +20,6 @@ use crate::centre::Centre;
 
 /// The source under which the central system's changes come to us.
 const THEIRS: &str = "centre/main";
-
-/// A stream of numbers: small, and the same on every machine.
-#[derive(Debug, Default)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 type Work<'a> = Pin<Box<dyn Future<Output = PropagateReport> + 'a>>;
 
@@ -263,15 +246,4 @@ impl World {
         }
         if differ.is_empty() { Ok(()) } else { Err(format!("ours and theirs differ: {differ:?}")) }
     }
-}
-
-/// Runs a future to its end.
-fn finish<T>(mut work: Pin<Box<dyn Future<Output = T> + '_>>) -> T {
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..1_000_000 {
-        if let Poll::Ready(value) = work.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
-    panic!("it hangs");
 }
