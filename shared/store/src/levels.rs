@@ -195,8 +195,9 @@ fn append_condition(request: &BlindRequest) -> (String, HashMap<String, Attribut
     (conditions.join(" AND "), values)
 }
 
-/// Removes a page's worth of entries from the front.
+/// Removes a page's worth of entries from the front. The last is named first: DynamoDB means the positions before the
+/// update, but there are emulators that remove one after the other, and the later ones would have moved.
 fn drop_expression() -> String {
-    let entries: Vec<_> = (0..PAGE_ENTRIES).map(|position| format!("re[{position}]")).collect();
+    let entries: Vec<_> = (0..PAGE_ENTRIES).rev().map(|position| format!("re[{position}]")).collect();
     format!("SET sp = :through, pg = pg + :one, rv = rv + :one REMOVE {} DELETE ids :ids", entries.join(", "))
 }

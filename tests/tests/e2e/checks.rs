@@ -20,6 +20,9 @@ use crate::target::{Part, Target};
 /// Keeps the products of this run apart from those of earlier ones on the same stack.
 static RUN: LazyLock<i64> = LazyLock::new(|| SystemClock.now().as_millis());
 
+/// Changes that fill two pages of a level's journal.
+const CHANGES: u64 = 40;
+
 fn own(name: &str) -> String {
     format!("E2E-{}-{name}", *RUN)
 }
@@ -79,6 +82,22 @@ pub(crate) async fn feed(target: Arc<Target>) {
     }
     assert_eq!(seen.len(), 1, "the change stands in the feed once");
     assert_eq!((&seen[0]["delta"], &seen[0]["newVersion"]), (&json!(5), &json!(1)));
+}
+
+/// More changes of one level than its item holds: the oldest move to a page, and the level stays whole.
+pub(crate) async fn journal(target: Arc<Target>) {
+    for n in 0..CHANGES {
+        let change = json!({
+            "storeId": "main", "productId": own("WORN"), "delta": 1, "version": n, "idempotencyKey": format!("{}-{n}", own("worn")),
+        });
+        let (status, updated) = target.post("/inventory/updates", &change).await;
+        assert_eq!((status, &updated["newVersion"]), (200, &json!(n + 1)), "{updated}");
+    }
+    let (status, history) = target.get(&format!("/inventory/{}/history?storeId=main&limit=100", own("WORN"))).await;
+    assert_eq!(status, 200, "{history}");
+    let entries = history["items"].as_array().unwrap().iter();
+    let versions: Vec<_> = entries.map(|entry| entry["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, (1..=CHANGES).rev().collect::<Vec<_>>(), "each change stands in the history once");
 }
 
 pub(crate) async fn callback(target: Arc<Target>, marketplace: Arc<Marketplace>) {

@@ -29,6 +29,7 @@ type Check = fn(Arc<Target>, Arc<Marketplace>) -> BoxFuture<'static, ()>;
 const CHECKS: &[(&str, &[Part], Check)] = &[
     ("delivery: webhook, queue, level", &[], |target, _| checks::delivery(target).boxed()),
     ("update: API, stream, feed", &[], |target, _| checks::feed(target).boxed()),
+    ("journal: updates, pages, history", &[], |target, _| checks::journal(target).boxed()),
     ("callback: update, stream, queue, signed call", &[], |target, market| checks::callback(target, market).boxed()),
     ("poll: schedule, marketplace, queue, level", &[], |target, market| checks::poll(target, market).boxed()),
     ("reservation: schedule, expiry, level", &[], |target, _| checks::expiry(target).boxed()),
