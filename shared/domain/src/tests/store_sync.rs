@@ -107,7 +107,7 @@ fn each_step_of_a_job_changes_what_it_says_and_nothing_else() {
     let before = leased(watch(40, true));
     let further = SyncRun { counters: SyncCounters { processed: 9, ..run().counters }, ..run() };
     let prolonged = Some(StoreLease { owner: "job".to_owned(), until: at(60) });
-    let progressed = StoreSync { lease: prolonged, run: Some(further.clone()), ..before.clone() };
+    let progressed = StoreSync { lease: prolonged, run: Some(further.clone()), ..before };
     assert_eq!(before.progressed("job", &further, at(50), LEASE_MS), Some(progressed));
     let on = StoreSync { watch: Some(watch(50, false)), queued_at: Some(at(50)), lease: None, run: Some(run()) };
     assert_eq!(before.handed_on("job", at(50)), Some(on));
