@@ -64,7 +64,7 @@ pub use receipt::{
     ReceiptState, RetryPolicy,
 };
 pub use reservation::{DUE_BUCKETS, Reservation, ReservationState, TTL_SECONDS_MAX, Transition};
-pub use store_sync::{RunEnd, StoreLease, StoreSync, SyncCounters, SyncRun, SyncRunState, Watch};
+pub use store_sync::{RunEnd, Seen, StoreLease, StoreSync, SyncCounters, SyncRun, SyncRunState, Watch};
 pub use sync_status::{SYNC_STATUS_RECEIPTS, SyncStatus};
 pub use time::{InvalidTime, Timestamp};
 

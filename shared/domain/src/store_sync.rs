@@ -11,9 +11,9 @@ use crate::{DUE_BUCKETS, StoreId, Timestamp};
 /// two ticks of the scheduler.
 const QUEUED_MAX_MS: i64 = 5 * 60 * 1000;
 
-/// How soon a store is looked at again after the first run that found nothing due, in milliseconds. An import reads the
-/// store, then claims its receipt, then the index shows the claim: all that must fit in here, or nobody would look after
-/// a receipt whose importer died.
+/// How long a store stays watched after the first run that left nothing due, in milliseconds. An import reads the store,
+/// then claims its receipt, then the index shows the claim: all that must fit in here, or nobody would look after a
+/// receipt whose importer died.
 const IDLE_MS: i64 = 60_000;
 
 /// When somebody must look at a store.
@@ -21,7 +21,8 @@ const IDLE_MS: i64 = 60_000;
 pub struct Watch {
     /// From then on.
     pub due_at: Timestamp,
-    /// Whether the last run found nothing due, and nobody relied on the watch since: one more such run believes it.
+    /// Whether a run left nothing due, and nobody relied on the watch since. From `due_at` on, which is then late enough
+    /// for the index to show everything, a run that finds nothing believes it.
     pub idle: bool,
 }
 
@@ -102,11 +103,22 @@ pub struct SyncRun {
     pub counters: SyncCounters,
 }
 
+/// What a job saw of its store's receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// It did not read the index before then.
+    pub since: Timestamp,
+    /// Whether it found one that was due.
+    pub found: bool,
+    /// When the next one will be due, if one waits.
+    pub next: Option<Timestamp>,
+}
+
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
-    /// Nothing is due any more. Holds when the next receipt will be, if one waits.
-    Completed(Option<Timestamp>),
+    /// Nothing is due any more.
+    Completed(Seen),
     /// The marketplace cannot be asked before then.
     Failed(Timestamp),
 }
@@ -210,7 +222,7 @@ impl StoreSync {
         self.is_leased_by(owner).then_some(())?;
         let (state, watch) = match end {
             RunEnd::Failed(until) => (SyncRunState::Failed, Some(Watch { due_at: until, idle: false })),
-            RunEnd::Completed(next) => (SyncRunState::Completed, self.watch_from(next, now)),
+            RunEnd::Completed(seen) => (SyncRunState::Completed, self.watch_after(seen, now)),
         };
         let run = self.run.clone().map(|run| match run.state {
             SyncRunState::Started => SyncRun { state, ended_at: Some(now), ..run },
@@ -219,13 +231,18 @@ impl StoreSync {
         Some(Self { watch, queued_at: None, lease: None, run })
     }
 
-    /// When to look after a run that found nothing due. An import that relied on the watch as it was may not have shown
-    /// in the index yet, so the first such run only looks again soon; imports say when they come in between.
-    fn watch_from(&self, next: Option<Timestamp>, now: Timestamp) -> Option<Watch> {
-        if self.watch.is_some_and(|watch| watch.idle) {
+    /// When to look after a run that left nothing due. What an import wrote that relied on the watch as it was, and what
+    /// the run itself wrote, may not show in the index yet. So the watch ends only with a run that found nothing and began
+    /// to look a while after another one had ended; imports say when they come in between. Jobs come at any time, as a
+    /// message may come twice: one that looked earlier proves nothing, and leaves the watch for one that will.
+    fn watch_after(&self, Seen { since, found, next }: Seen, now: Timestamp) -> Option<Watch> {
+        let idle_until = self.watch.filter(|watch| watch.idle && !found).map(|watch| watch.due_at);
+        if idle_until.is_some_and(|idle_until| idle_until <= since) {
             return next.map(|due_at| Watch { due_at, idle: false });
         }
-        let soon = now.plus_millis(IDLE_MS);
-        Some(Watch { due_at: next.map_or(soon, |next| next.min(soon)), idle: true })
+        let idle_until = idle_until.unwrap_or_else(|| now.plus_millis(IDLE_MS));
+        // One that is due sooner must not wait, and the look at it comes too early to end the watch.
+        let sooner = next.filter(|next| *next < idle_until);
+        Some(sooner.map_or(Watch { due_at: idle_until, idle: true }, |due_at| Watch { due_at, idle: false }))
     }
 }

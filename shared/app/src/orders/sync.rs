@@ -6,8 +6,8 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use evenstock_domain::{
-    CallResult, Claimed, ReceiptError, ReceiptId, ReceiptState, RunEnd, StoreId, StoreSync, SyncCounters, SyncRun,
-    Timestamp,
+    CallResult, Claimed, ReceiptError, ReceiptId, ReceiptState, RunEnd, Seen, StoreId, StoreSync, SyncCounters,
+    SyncRun, Timestamp,
 };
 use futures::StreamExt;
 use tracing::{error, info, warn};
@@ -221,7 +221,8 @@ where
             }
         }
         let next = store.due_receipts(self.id, Timestamp::MAX, 1, None).await?.due.first().map(|due| due.due_at);
-        Ok(Some(End::Run(RunEnd::Completed(next), run)))
+        let seen = Seen { since: self.started, found: run.is_some(), next };
+        Ok(Some(End::Run(RunEnd::Completed(seen), run)))
     }
 
     /// Whether no receipt should be begun any more.

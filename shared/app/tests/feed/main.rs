@@ -15,6 +15,7 @@
 )]
 
 mod audit;
+mod offers;
 mod reader;
 mod store;
 mod world;

@@ -286,3 +286,60 @@ async fn answer_that_comes_after_its_claim_was_taken_over_gives_the_callers_the_
     assert_eq!((&*late, rig.marketplace.asked()["r"]), (&heir, 2), "twins get equal answers");
     assert_eq!(rig.available().await, -1);
 }
+
+/// An index shows a write late, which is as if the write came late: the jobs look, find nothing, and then it is there.
+#[tokio::test]
+async fn receipt_that_no_job_of_a_minute_could_see_yet_is_looked_at_all_the_same() {
+    for meets_after in 0..TURNS {
+        // A message that comes twice, one that was sent twice, and an early retry.
+        for (jobs, apart_ms) in [(&["a", "a"], 0), (&["a", "b"], 0), (&["a", "b"], 25_000)] {
+            let rig = counted().await.yielding();
+            let name = id("r");
+            let mut notice = pin!(note_receipt(&rig.store, &rig.clock, &rig.of, &name));
+            let noted = turns(notice.as_mut(), meets_after);
+            for owner in jobs {
+                job(&rig, owner, LIMITS).await;
+                rig.clock.advance_ms(apart_ms);
+            }
+            match noted {
+                Some(noted) => noted.unwrap(),
+                None => notice.await.unwrap(),
+            }
+            rig.clock.advance_ms(60_000);
+            let limits = SweepLimits { page: 10, until: start().plus_millis(i64::from(i32::MAX)) };
+            let queued = enqueue_due_stores(rig.store.inner(), &rig.queue, &rig.clock, limits).await.unwrap();
+            let state = rig.store.inner().receipts()[0].state();
+            let is_looked_at = state == ReceiptState::Success || queued.enqueued_jobs == 1;
+            assert!(is_looked_at, "jobs {jobs:?}, {apart_ms} ms apart, met it after {meets_after} turns");
+        }
+    }
+}
+
+/// What counts is when a job began to look, not when it came to its end.
+#[tokio::test]
+async fn receipt_that_shows_while_a_job_hangs_is_looked_at_all_the_same() {
+    for (noted_after, hangs_after) in (0..10).flat_map(|noted| (0..12).map(move |hangs| (noted, hangs))) {
+        let rig = counted().await.yielding();
+        let name = id("r");
+        let mut notice = pin!(note_receipt(&rig.store, &rig.clock, &rig.of, &name));
+        let noted = turns(notice.as_mut(), noted_after);
+        job(&rig, "a", LIMITS).await;
+        rig.clock.advance_ms(30_000);
+        let mut hanging = pin!(job(&rig, "b", LIMITS));
+        let ended = turns(hanging.as_mut(), hangs_after);
+        match noted {
+            Some(noted) => noted.unwrap(),
+            None => notice.await.unwrap(),
+        }
+        rig.clock.advance_ms(40_000);
+        if ended.is_none() {
+            hanging.await;
+        }
+        rig.clock.advance_ms(60_000);
+        let limits = SweepLimits { page: 10, until: start().plus_millis(i64::from(i32::MAX)) };
+        let queued = enqueue_due_stores(rig.store.inner(), &rig.queue, &rig.clock, limits).await.unwrap();
+        let state = rig.store.inner().receipts()[0].state();
+        let is_looked_at = state == ReceiptState::Success || queued.enqueued_jobs == 1;
+        assert!(is_looked_at, "noted after {noted_after} turns, a job hung after {hangs_after}");
+    }
+}

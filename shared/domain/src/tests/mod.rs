@@ -8,6 +8,7 @@ mod forced;
 mod properties;
 mod reservations;
 mod rules;
+mod store_sync;
 
 use crate::*;
 
