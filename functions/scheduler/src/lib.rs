@@ -62,7 +62,8 @@ where
     let begun = clock.now();
     // No flood takes another duty's time, and no failure keeps the others from being done: units of reservations that ran
     // out must not stay held because callbacks cannot be listed.
-    let callbacks = requeue(store, queue, clock, begun.plus_millis(CALLBACKS_MS)).await;
+    // Each is boxed, because together they are a type deeper than the compiler follows.
+    let callbacks = Box::pin(requeue(store, queue, clock, begun.plus_millis(CALLBACKS_MS))).await;
     match &callbacks {
         Ok(report) if report.queued > 0 || report.failed > 0 || !report.finished => info!(
             queued = report.queued,
@@ -74,9 +75,9 @@ where
         Err(error) => error!(error = with_causes(error), "due callbacks cannot be listed"),
     }
     let limits = SweepLimits { page: PAGE, until: begun.plus_millis(STORES_MS) };
-    let stores = enqueue_due_stores(store, queue, clock, limits).await;
+    let stores = Box::pin(enqueue_due_stores(store, queue, clock, limits)).await;
     let limits = SweepLimits { page: PAGE, until: begun.plus_millis(WORK_MS) };
-    let report = sweep(ReservationDeps { store, clock, ids }, limits).await?;
+    let report = Box::pin(sweep(ReservationDeps { store, clock, ids }, limits)).await?;
     if report.ended > 0 || report.failed > 0 {
         info!(ended = report.ended, failed = report.failed, "reservations that were due were ended");
     }

@@ -160,6 +160,24 @@ async fn callbacks_that_are_due_are_queued_and_do_not_hold_up_reservations() {
 }
 
 #[tokio::test]
+async fn group_of_reservations_that_cannot_be_listed_holds_up_no_other() {
+    let listed = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&listed);
+    let plan = move |operation| {
+        let is_third = operation == "due_reservations" && counter.fetch_add(1, Ordering::Relaxed) == 2;
+        if is_third { Fault::NotDone } else { Fault::None }
+    };
+    let scheduler = world_on(FaultyStore::new(MemoryStore::default(), plan)).await;
+    scheduler.clock.advance_ms(60_000);
+    assert!(matches!(handle(&scheduler, tick()).await, Err(HandleError::Store(_))), "it is told");
+    let left = level(&scheduler).await.reserved;
+    assert!((1..i64::from(RESERVATIONS)).contains(&left), "{left} of one group are left");
+    let report = handle(&scheduler, tick()).await.unwrap();
+    assert_eq!(report.get("ended"), Some(&json!(left)));
+    assert_eq!(level(&scheduler).await.reserved, 0);
+}
+
+#[tokio::test]
 async fn event_of_another_kind_is_refused() {
     let scheduler = world().await;
     for event in [json!({}), json!({ "Records": [] }), json!({ "source": "me" })] {

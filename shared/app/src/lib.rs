@@ -14,6 +14,7 @@ mod callback;
 mod central;
 mod counters;
 mod create;
+mod due;
 mod error;
 mod feed;
 mod history;

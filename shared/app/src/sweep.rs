@@ -1,12 +1,13 @@
 //! Ending the reservations that ran out, and those that were never finished.
 //!
-//! Reads the index of due reservations group by group and page by page. What it leaves, because it ran out of time or
-//! was killed, stays due for the next run.
+//! Asks all groups of the index of due reservations at once, and then works on them group by group and page by page. What
+//! it leaves, because it ran out of time or was killed, stays due for the next run.
 
-use evenstock_domain::{ActorCode, DUE_BUCKETS, Timestamp};
+use evenstock_domain::{ActorCode, Timestamp};
 use futures::StreamExt;
 use tracing::warn;
 
+use crate::due::ask_all;
 use crate::{
     Clock, DueReservation, ReservationDeps, ReservationStore, SettleResult, Settlement, StockStore, StoreError,
     settle_reservation, with_causes,
@@ -15,16 +16,12 @@ use crate::{
 /// Reservations that are ended at once.
 const AT_ONCE: usize = 8;
 
-/// Groups before the one that a run begins with, for each minute: a flood in one group delays each of the others once,
-/// not always the same.
-const MINUTE_MS: i64 = 60_000;
-
 /// How much one run may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepLimits {
     /// Reservations of one page.
     pub page: u32,
-    /// No page is begun after this time.
+    /// No page is worked on that would be begun after this time.
     pub until: Timestamp,
 }
 
@@ -39,34 +36,45 @@ pub struct SweepReport {
     pub finished: bool,
 }
 
-/// Ends what is due. A reservation that fails does not hold up the others.
+/// Ends what is due. A reservation that fails does not hold up the others, and neither does a group that cannot be listed.
 ///
 /// # Errors
-/// [`StoreError`] when what is due cannot be listed.
+/// [`StoreError`] when what is due in a group cannot be listed; the other groups were served.
 pub async fn sweep<S, C>(deps: ReservationDeps<'_, S, C>, limits: SweepLimits) -> Result<SweepReport, StoreError>
 where
     S: StockStore + ReservationStore,
     C: Clock,
 {
-    let started = deps.clock.now();
-    let first = u8::try_from((started.as_millis() / MINUTE_MS) % i64::from(DUE_BUCKETS)).unwrap_or_default();
-    let mut report = SweepReport::default();
-    for place in 0..DUE_BUCKETS {
-        let mut after: Option<DueReservation> = None;
+    let ReservationDeps { store, clock, .. } = deps;
+    let started = clock.now();
+    let mut report = SweepReport { finished: true, ..SweepReport::default() };
+    let mut unlisted = None;
+    if started >= limits.until {
+        return Ok(SweepReport::default());
+    }
+    for (bucket, first) in ask_all(started, |bucket| store.due_reservations(bucket, started, limits.page, None)).await {
+        let mut listed = first;
         loop {
-            if deps.clock.now() >= limits.until {
-                return Ok(report);
-            }
-            let bucket = (first + place) % DUE_BUCKETS;
-            let page = deps.store.due_reservations(bucket, started, limits.page, after.as_ref()).await?;
-            end_all(deps, &page.due, &mut report).await;
-            after = page.due.last().cloned();
-            if !page.more || after.is_none() {
+            let page = match listed {
+                Ok(page) => page,
+                Err(error) => {
+                    unlisted.get_or_insert(error);
+                    break;
+                }
+            };
+            if page.due.is_empty() {
                 break;
             }
+            if clock.now() >= limits.until {
+                report.finished = false;
+                break;
+            }
+            end_all(deps, &page.due, &mut report).await;
+            let Some(after) = page.due.last().filter(|_| page.more) else { break };
+            listed = store.due_reservations(bucket, started, limits.page, Some(after)).await;
         }
     }
-    Ok(SweepReport { finished: true, ..report })
+    unlisted.map_or(Ok(report), Err)
 }
 
 async fn end_all<S, C>(deps: ReservationDeps<'_, S, C>, due: &[DueReservation], report: &mut SweepReport)

@@ -3,8 +3,9 @@
 //! The due time moves before the message is sent: if this breaks off in between, the delivery is due again a little
 //! later. A message too many is harmless, because a delivery that is not due is left alone.
 
-use evenstock_domain::{DUE_BUCKETS, Timestamp};
+use evenstock_domain::Timestamp;
 
+use crate::due::ask_all;
 use crate::{CallbackJob, CallbackStore, Clock, DueDelivery, Queue, QueueName, StoreError, with_causes};
 use futures::StreamExt;
 use tracing::warn;
@@ -43,28 +44,39 @@ pub async fn requeue<S: CallbackStore, Q: Queue, C: Clock>(
     clock: &C,
     until: Timestamp,
 ) -> Result<RequeueReport, StoreError> {
-    let mut report = RequeueReport { finished: true, ..RequeueReport::default() };
+    let begun = clock.now();
+    let mut report = RequeueReport { finished: begun < until, ..RequeueReport::default() };
+    if !report.finished {
+        return Ok(report);
+    }
     let mut unlisted = None;
-    let minute = clock.now().as_millis().div_euclid(60_000).rem_euclid(i64::from(DUE_BUCKETS));
-    let begin = u8::try_from(minute).unwrap_or_default();
-    for bucket in (begin..DUE_BUCKETS).chain(0..begin) {
-        for page in 0..=PAGES_MAX {
-            if clock.now() >= until || page == PAGES_MAX {
-                report.finished = false;
-                break;
-            }
-            let due = match store.due_deliveries(bucket, clock.now(), PAGE).await {
+    for (bucket, first) in ask_all(begun, |bucket| store.due_deliveries(bucket, begun, PAGE)).await {
+        let mut listed = first;
+        for page in 1..=PAGES_MAX {
+            let due = match listed {
                 Ok(due) => due,
                 Err(error) => {
-                    unlisted = Some(error);
+                    unlisted.get_or_insert(error);
                     break;
                 }
             };
+            if due.is_empty() {
+                break;
+            }
+            if clock.now() >= until {
+                report.finished = false;
+                break;
+            }
             let moved = send_again(store, queue, clock, &due, &mut report).await;
             // The index may still list what was moved: a page without anything new is the end of the group.
             if due.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) || moved == 0 {
                 break;
             }
+            if page == PAGES_MAX {
+                report.finished = false;
+                break;
+            }
+            listed = store.due_deliveries(bucket, clock.now(), PAGE).await;
         }
     }
     unlisted.map_or(Ok(report), Err)
@@ -115,7 +127,7 @@ mod tests {
     use core::sync::atomic::{AtomicI64, Ordering};
     use std::collections::BTreeSet;
 
-    use evenstock_domain::{Delivery, DeliveryId, EndpointId, EventType, OrganizationId};
+    use evenstock_domain::{DUE_BUCKETS, Delivery, DeliveryId, EndpointId, EventType, OrganizationId};
 
     use super::*;
     use crate::testing::{Fault, FaultyStore, FixedClock, MemoryQueue, MemoryStore};

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use evenstock_domain::{DUE_BUCKETS, OrganizationId, StoreSync, Timestamp};
+use evenstock_domain::{OrganizationId, StoreSync, Timestamp};
 use tracing::{info, warn};
 
 use super::watch::{Stepped, step_store};
 use super::{DueStore, MarketplaceStore, MarketplaceStores, StoreJob};
+use crate::due::ask_all;
 use crate::{Clock, Queue, QueueName, StoreError, SweepLimits, SwitchStore, with_causes};
 
 /// What one tick did.
@@ -62,10 +63,10 @@ enum Looked {
 }
 
 /// Queues a job for every store that is due and whose organization's periodic sync is on. A store that fails does not
-/// hold up the others.
+/// hold up the others, and neither does a group that cannot be listed.
 ///
 /// # Errors
-/// [`StoreError`] when what is due cannot be listed.
+/// [`StoreError`] when what is due in a group cannot be listed; the stores of the other groups were queued.
 pub async fn enqueue_due_stores<S, Q, C>(
     store: &S,
     queue: &Q,
@@ -88,7 +89,7 @@ where
 /// find them: nothing lists the due ones of one organization.
 ///
 /// # Errors
-/// [`StoreError`] when what is due cannot be listed.
+/// [`StoreError`] when what is due in a group cannot be listed; the stores of the other groups were queued.
 pub async fn enqueue_due_stores_of<S, Q, C>(
     store: &S,
     queue: &Q,
@@ -115,36 +116,54 @@ where
     C: Clock,
 {
     let now = clock.now();
-    let mut report = EnqueueReport::default();
-    for bucket in 0..DUE_BUCKETS {
-        let mut after: Option<DueStore> = None;
+    if now >= limits.until {
+        return Ok(EnqueueReport::default());
+    }
+    let mut report = EnqueueReport { finished: true, ..EnqueueReport::default() };
+    let mut unlisted = None;
+    for (bucket, first) in ask_all(now, |bucket| store.due_stores(bucket, now, limits.page, None)).await {
+        let mut listed = first;
         loop {
-            if clock.now() >= limits.until {
-                return Ok(report);
-            }
-            let page = store.due_stores(bucket, now, limits.page, after.as_ref()).await?;
-            for due in &page.due {
-                let looked = enqueue((store, queue, clock), &mut whose, due).await;
-                if matches!(looked, Ok(Looked::PassedBy)) {
-                    continue;
+            let page = match listed {
+                Ok(page) => page,
+                Err(error) => {
+                    unlisted.get_or_insert(error);
+                    break;
                 }
-                report.scanned_stores = report.scanned_stores.saturating_add(1);
-                match looked {
-                    Ok(Looked::Queued) => report.enqueued_jobs = report.enqueued_jobs.saturating_add(1),
-                    Ok(Looked::Idle | Looked::PassedBy) => {}
-                    Err(error) => {
-                        report.failed = report.failed.saturating_add(1);
-                        warn!(store.id = %due.id, error, "a store that is due could not be queued and comes again");
-                    }
-                }
-            }
-            after = page.due.last().cloned();
-            if !page.more || after.is_none() {
+            };
+            if page.due.is_empty() {
                 break;
             }
+            if clock.now() >= limits.until {
+                report.finished = false;
+                break;
+            }
+            for due in &page.due {
+                let looked = enqueue((store, queue, clock), &mut whose, due).await;
+                report.add(due, looked);
+            }
+            let Some(after) = page.due.last().filter(|_| page.more) else { break };
+            listed = store.due_stores(bucket, now, limits.page, Some(after)).await;
         }
     }
-    Ok(EnqueueReport { finished: true, ..report })
+    unlisted.map_or(Ok(report), Err)
+}
+
+impl EnqueueReport {
+    fn add(&mut self, due: &DueStore, looked: Result<Looked, String>) {
+        let (enqueued, failed) = match looked {
+            Ok(Looked::PassedBy) => return,
+            Ok(Looked::Queued) => (1, 0),
+            Ok(Looked::Idle) => (0, 0),
+            Err(error) => {
+                warn!(store.id = %due.id, error, "a store that is due could not be queued and comes again");
+                (0, 1)
+            }
+        };
+        self.scanned_stores = self.scanned_stores.saturating_add(1);
+        self.enqueued_jobs = self.enqueued_jobs.saturating_add(enqueued);
+        self.failed = self.failed.saturating_add(failed);
+    }
 }
 
 /// A tick whose write has an unknown outcome may send a second job, which finds the store taken.

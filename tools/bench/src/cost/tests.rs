@@ -34,3 +34,12 @@ async fn event_of_a_hot_batch_of_ten_is_a_fifth_of_a_unit() {
     let hot = intake::hot(&product).await.unwrap();
     assert!(hot.writes() <= 20, "{hot:?}");
 }
+
+/// Three, one a kind; a busy machine begins some of the sixteen only when others have been answered.
+#[tokio::test]
+async fn idle_tick_of_the_scheduler_does_not_wait_for_one_group_after_the_other() {
+    let product = Product::start().await.unwrap();
+    let idle = upkeep::idle(&product).await.unwrap();
+    let chain = idle.bill.chain.unwrap();
+    assert!(idle.calls() == 4_800 && (3..=24).contains(&chain.most), "{idle:?}");
+}

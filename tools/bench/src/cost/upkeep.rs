@@ -21,16 +21,16 @@ const PRODUCTS: u64 = 100;
 /// The rows of this part.
 pub(super) async fn rows(product: &Product) -> Result<Vec<Row>, Failure> {
     let mut rows = polls(product).await?;
-    let bill = each(product, 1, async |_| product.tick("SchedulerFunction").await.map(drop)).await?;
-    rows.push(Row {
-        name: "tick of the scheduler, nothing due",
-        count: 1,
-        bill,
-        invoked: invoked(1),
-        floor: floor(100, 0),
-    });
+    rows.push(idle(product).await?);
     rows.extend(reconciliation(product).await?);
     Ok(rows)
+}
+
+/// A tick that finds nothing to do.
+pub(super) async fn idle(product: &Product) -> Result<Row, Failure> {
+    let bill = each(product, 1, async |_| product.tick("SchedulerFunction").await.map(drop)).await?;
+    let name = "tick of the scheduler, nothing due";
+    Ok(Row { name, count: 1, bill, invoked: invoked(1), floor: floor(100, 0) })
 }
 
 async fn polls(product: &Product) -> Result<Vec<Row>, Failure> {
