@@ -56,7 +56,11 @@ impl<'a, S: BreakerStore, C: Clock> Line<'a, S, C> {
             None => self.admission().await?,
         };
         let probe = match &admission {
-            Admission::Open { until } => return Err(self.goes_down(Down::Open(*until))),
+            Admission::Open { until } => {
+                // An alarm counts these lines.
+                warn!(breaker = %self.circuit.name, %until, "breaker_open");
+                return Err(self.goes_down(Down::Open(*until)));
+            }
             Admission::Probe(_) => Some(turn),
             Admission::Closed => {
                 *turn = Some(Admission::Closed);
