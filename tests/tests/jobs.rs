@@ -46,7 +46,7 @@ async fn sync_on_request_is_a_job_that_tells_what_it_did() {
 }
 
 #[tokio::test]
-async fn failing_marketplace_opens_its_breaker_which_jobs_and_readiness_show() {
+async fn failing_marketplace_opens_its_breaker_which_jobs_readiness_and_metrics_show() {
     let marketplace = answering(ResponseTemplate::new(500)).await;
     let runner = polled(&marketplace).await;
     let mut reasons = Vec::new();
@@ -59,6 +59,9 @@ async fn failing_marketplace_opens_its_breaker_which_jobs_and_readiness_show() {
     assert_eq!(reasons.last(), Some(&json!("breaker_open")), "{reasons:?}");
     let (status, ready) = runner.get("/api/health/readiness").await;
     assert_eq!((status, &ready["breakers"]["marketplace-b/default"]), (StatusCode::OK, &json!("open")));
+    let (_, metrics) = runner.get("/api/metrics").await;
+    let breaker = &metrics["data"]["circuitBreakers"]["marketplace-b/default"];
+    assert_eq!((&breaker["state"], &breaker["failures"]), (&json!("open"), &json!(3)), "{breaker}");
 }
 
 #[tokio::test]

@@ -84,8 +84,12 @@ impl Taker {
 }
 
 async fn subscribe(runner: &Runner, target: &Taker) -> String {
+    subscribe_to(runner, target, "stock.changed").await
+}
+
+async fn subscribe_to(runner: &Runner, target: &Taker, event: &str) -> String {
     let target = format!("{}/hook", target.url);
-    let body = json!({ "organizationId": "demo", "event": "stock.changed", "targetUrl": target });
+    let body = json!({ "organizationId": "demo", "event": event, "targetUrl": target });
     let (status, answer) = runner.post("/webhooks/register", &body).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     answer["secret"].as_str().unwrap().to_owned()
@@ -198,6 +202,67 @@ async fn callers_trace_is_carried_on_where_nothing_is_exported() {
     assert_eq!(traceparent(&receiver.first("/hook", second).await.0), None);
     assert_eq!(runner.terminate().await.code(), Some(0));
     assert!(bystander.taken.lock().unwrap().is_empty(), "nothing is sent where telemetry is off");
+}
+
+async fn post_in(runner: &Runner, trace: &str, path: &str, body: &Value) -> Value {
+    let request = runner.request(Method::POST, path).header("traceparent", format!("00-{trace}-{CALLER}-01"));
+    let answer = request.json(body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    answer.json().await.unwrap()
+}
+
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    traceparent(headers)?.split('-').nth(1)
+}
+
+#[tokio::test]
+async fn one_trace_leads_from_an_order_to_all_that_it_is_announced_as() {
+    let (collector, receiver) = (Taker::start().await, Taker::start().await);
+    let mut command = command();
+    command.arg("--ephemeral").env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let runner = Runner::start(command).await;
+    subscribe_to(&runner, &receiver, "*").await;
+    let store = json!({
+        "organizationId": "demo", "marketplace": "etsy", "externalStoreId": "ext1", "storeName": "Store",
+        "accessToken": "tok", "currency": "USD",
+    });
+    let (status, registered) = runner.post("/stores/register", &store).await;
+    assert_eq!(status, StatusCode::OK, "{registered}");
+    // It has a line of which there is nothing, so the order is short.
+    let order = json!({ "syncToken": registered["syncToken"], "receipt": "order-L-101" });
+    let imported = post_in(&runner, TRACE, "/orders/import", &order).await;
+    assert_eq!(imported["success"], true, "{imported}");
+    for event in ["order.imported", "stock.changed", "order.short"] {
+        let (headers, body) = receiver.first("/hook", |body| body["event"] == event).await;
+        assert_eq!(trace_id(&headers), Some(TRACE), "{event}: {body}");
+    }
+    assert_eq!(runner.terminate().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn end_of_a_reservation_is_told_of_in_the_trace_of_who_ended_it() {
+    let (collector, receiver) = (Taker::start().await, Taker::start().await);
+    let mut command = command();
+    command.arg("--ephemeral").env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url).env("SWEEP_INTERVAL_SECONDS", "1");
+    let runner = Runner::start(command).await;
+    // First: whoever passes changes on remembers for a minute that nobody wants to know.
+    subscribe_to(&runner, &receiver, "*").await;
+    assert_eq!(runner.post("/inventory/updates", &change("HELD", 5, None, "k1")).await.0, StatusCode::OK);
+    let lines = json!([{ "sku": "HELD", "storeId": "main", "qty": 1 }]);
+    let body = json!({ "orderId": "o-1", "ttlSeconds": 1, "lines": lines });
+    let reserved = post_in(&runner, TRACE, "/reservations", &body).await;
+    let is_expired = |body: &Value| body["event"] == "reservation.expired";
+    let (expired, body) = receiver.first("/hook", is_expired).await;
+    assert_eq!(body["data"]["reservationId"], reserved["reservationId"]);
+    let is_released = |body: &Value| body["data"]["type"] == "StockReleased";
+    let (released, _) = receiver.first("/hook", is_released).await;
+    assert_eq!(runner.terminate().await.code(), Some(0));
+
+    let spans = collector.spans();
+    let ran = spans.iter().find(|span| span["name"] == "RunDue" && trace_id(&expired) == span["traceId"].as_str());
+    assert!(ran.is_some(), "{expired:?} belongs to no run of the scheduler");
+    assert_eq!(trace_id(&released), trace_id(&expired));
+    assert_ne!(trace_id(&expired), Some(TRACE));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use evenstock_app::{Candidate, Conflict, MarketplaceStore, OversoldSale, StoreEr
 use evenstock_domain::{OrganizationId, Quantity, Receipt, Reservation, Timestamp};
 use evenstock_store::{
     LevelChanges, conflict_change, level_change, oversold_change, receipt_change, reservation_change, store_change,
+    trace_of,
 };
 use evenstock_telemetry::TraceContext;
 
@@ -21,8 +22,6 @@ pub(crate) enum Happening {
         low_stock: Option<Quantity>,
         /// Those of them that are orders which took more than there was.
         oversold: Vec<OversoldSale>,
-        /// The trace that they belong to.
-        trace: Option<TraceContext>,
     },
     /// A reservation came to another state.
     Moved(Box<Reservation>),
@@ -34,13 +33,6 @@ pub(crate) enum Happening {
     Disputed(Box<Conflict>, bool),
     /// Nothing that anybody follows.
     Nothing,
-}
-
-impl Happening {
-    /// The trace of what happened, where it is known.
-    pub(crate) fn trace(&self) -> Option<TraceContext> {
-        if let Self::Changed { trace, .. } = self { trace.clone() } else { None }
-    }
 }
 
 /// Reads a record.
@@ -69,12 +61,18 @@ pub(crate) fn read(record: &EventRecord) -> Result<Happening, StoreError> {
         (Some(_), None) => return Ok(Happening::Nothing),
     }
     let oversold = oversold_change(old.as_ref(), new.as_ref())?;
-    let Some(LevelChanges { key, changes, low_stock, trace }) = level_change(old, new)? else {
+    let Some(LevelChanges { key, changes, low_stock }) = level_change(old, new)? else {
         return Ok(Happening::Nothing);
     };
     // Whole seconds in AWS; a record without a time counts as older than every page.
     let millis = record.change.approximate_creation_date_time.timestamp_millis();
     let recorded_at = Timestamp::EPOCH.plus_millis(millis);
     let candidates = changes.into_iter().map(|change| Candidate { change, recorded_at }).collect();
-    Ok(Happening::Changed { organization: key.organization, changes: candidates, low_stock, oversold, trace })
+    Ok(Happening::Changed { organization: key.organization, changes: candidates, low_stock, oversold })
+}
+
+/// The trace of the write that a record tells of, if somebody follows it.
+pub(crate) fn origin(record: &EventRecord, read: &Result<Happening, StoreError>) -> Option<TraceContext> {
+    let is_followed = read.as_ref().is_ok_and(|happening| *happening != Happening::Nothing);
+    if is_followed { trace_of(&record.change.new_image) } else { None }
 }

@@ -178,8 +178,8 @@ where
     B: Bus,
 {
     let read: Vec<_> = event.records.iter().map(happening::read).collect();
-    let trace_of = |read: &Result<Happening, StoreError>| read.as_ref().ok().and_then(Happening::trace);
-    let origins: Origins = read.iter().map(trace_of).collect();
+    let origins: Origins =
+        event.records.iter().zip(&read).map(|(record, read)| happening::origin(record, read)).collect();
     let records = event.records.len();
     let open = || info_span!("PublishChanges", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
     // Boxed: the type of so many nested futures is more than the compiler wants to look through.

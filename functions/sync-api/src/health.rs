@@ -113,7 +113,8 @@ pub(crate) async fn ready<S: OperationsStore, Q: Queue>(State(operations): Share
     }
 }
 
-/// The breakers of the marketplaces that are set up, and of the central system.
+/// The breakers of the marketplaces that are set up, and of the central system: those that name nobody's store, so that
+/// whoever has no key may see them.
 pub(crate) async fn breakers<S: OperationsStore, Q>(
     operations: &Operations<S, Q>,
 ) -> Result<BTreeMap<String, Breaker>, StoreError> {

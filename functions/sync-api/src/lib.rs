@@ -21,8 +21,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use evenstock_app::{
-    AuditLog, BreakerStore, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores, PartitionStore,
-    PollStatusStore, Queue, Scope, StoreProbe, SwitchStore, WarehouseStore,
+    AuditLog, BreakerStore, BreakerWatch, CounterStore, FeedStore, IdempotencyStore, JobStore, MarketplaceStores,
+    PartitionStore, PollStatusStore, Queue, Scope, StoreProbe, SwitchStore, WarehouseStore,
 };
 use evenstock_domain::OrganizationId;
 use evenstock_runtime::http::{AccessControl, CursorKey, require, shell};
@@ -44,6 +44,7 @@ pub trait OperationsStore:
     + MarketplaceStores
     + CounterStore
     + BreakerStore
+    + BreakerWatch
     + PollStatusStore
     + PartitionStore
     + FeedStore
@@ -61,6 +62,7 @@ impl<S> OperationsStore for S where
         + MarketplaceStores
         + CounterStore
         + BreakerStore
+        + BreakerWatch
         + PollStatusStore
         + PartitionStore
         + FeedStore

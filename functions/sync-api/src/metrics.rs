@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Json, Response};
 use evenstock_app::{AdminAction, Clock, Counts, PartitionRead, Queue};
-use evenstock_domain::Timestamp;
+use evenstock_domain::{Breaker, Timestamp};
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::http::{ApiError, Caller};
 use evenstock_runtime::metrics::{InWork, send};
@@ -19,6 +19,10 @@ use utoipa::ToSchema;
 use crate::health::{QueueBody, breakers, sources, state};
 use crate::prometheus::{self, exposition};
 use crate::{Operations, OperationsStore, Shared};
+
+/// Failing breakers of stores and warehouses that one answer lists: an outage of a marketplace opens those of all its
+/// stores, and a hundred of them say as much as thousands.
+const BREAKERS_MAX: u32 = 100;
 
 /// The metrics.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,7 +58,11 @@ pub(crate) struct Metrics {
     pub(crate) orders: OrderCountsBody,
     pub(crate) callbacks: CallbackCountsBody,
     pub(crate) warehouses: WarehouseCountsBody,
+    /// Always those of the polled marketplace and of the central system. Those of the organization's stores and
+    /// warehouses, for an operator of all organizations', while they have failures or are not closed.
     pub(crate) circuit_breakers: BTreeMap<String, BreakerBody>,
+    /// Whether more than 100 stores and warehouses fail, and the others are not listed. Open breakers come first.
+    pub(crate) more_circuit_breakers: bool,
     pub(crate) bulkheads: BTreeMap<String, BulkheadBody>,
     pub(crate) queues: BTreeMap<String, QueueBody>,
     pub(crate) feed: FeedBody,
@@ -230,11 +238,7 @@ async fn read<S: OperationsStore, Q: Queue>(
         let body = BulkheadBody { limit: Some(bulkhead.limit), in_use: depth.in_flight };
         bulkheads.insert(bulkhead.name.to_owned(), body);
     }
-    let breaker = |(name, breaker): (String, evenstock_domain::Breaker)| {
-        let open_until = breaker.open_until.map(|until| until.to_string());
-        (name, BreakerBody { state: state(&breaker, now), failures: breaker.failures, open_until })
-    };
-    let circuit_breakers = breakers(operations).await?.into_iter().map(breaker).collect();
+    let (circuit_breakers, more_circuit_breakers) = circuit_breakers(operations, caller, now).await?;
     Ok(Metrics {
         requests: sum("requests"),
         errors: sum("errors"),
@@ -263,6 +267,7 @@ async fn read<S: OperationsStore, Q: Queue>(
             drift_repaired: sum("driftRepaired"),
         },
         circuit_breakers,
+        more_circuit_breakers,
         bulkheads,
         queues,
         feed: feed(operations, caller, now).await?,
@@ -272,6 +277,26 @@ async fn read<S: OperationsStore, Q: Queue>(
         uptime: operations.settings.uptime_s(now),
         counts,
     })
+}
+
+/// The breakers that belong to everybody, and those that fail of the caller's stores and warehouses; whether there are
+/// more of the latter.
+async fn circuit_breakers<S: OperationsStore, Q>(
+    operations: &Operations<S, Q>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(BTreeMap<String, BreakerBody>, bool), ApiError> {
+    let organization = (!caller.key.operator).then_some(&caller.organization);
+    let failing = operations.store.failing_breakers(organization, BREAKERS_MAX).await?;
+    let mut all: BTreeMap<_, _> =
+        failing.breakers.into_iter().map(|(name, breaker)| (name.to_string(), breaker)).collect();
+    // These were read by name, so they are never older than what an index led to.
+    all.extend(breakers(operations).await?);
+    let body = |(name, breaker): (String, Breaker)| {
+        let open_until = breaker.open_until.map(|until| until.to_string());
+        (name, BreakerBody { state: state(&breaker, now), failures: breaker.failures, open_until })
+    };
+    Ok((all.into_iter().map(body).collect(), failing.more))
 }
 
 async fn feed<S: OperationsStore, Q>(

@@ -74,6 +74,12 @@ fn write_all(text: &mut String, metrics: &Metrics) -> fmt::Result {
         let open = u8::from(breaker.state == "open");
         writeln!(text, "circuit_breaker_open{{name=\"{}\"}} {open}", escaped(name))?;
     }
+    family(text, "circuit_breaker_failures", "gauge", "Failures in a row that a breaker was told of.")?;
+    for (name, breaker) in &metrics.circuit_breakers {
+        writeln!(text, "circuit_breaker_failures{{name=\"{}\"}} {}", escaped(name), breaker.failures)?;
+    }
+    family(text, "circuit_breakers_left_out", "gauge", "1 while more breakers fail than are listed.")?;
+    writeln!(text, "circuit_breakers_left_out {}", u8::from(metrics.more_circuit_breakers))?;
     family(text, "bulkhead_in_use", "gauge", "Work in hand, by bulkhead.")?;
     for (name, bulkhead) in &metrics.bulkheads {
         writeln!(text, "bulkhead_in_use{{name=\"{}\"}} {}", escaped(name), bulkhead.in_use)?;

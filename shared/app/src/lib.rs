@@ -48,7 +48,7 @@ pub use access::{ApiKey, Scope};
 pub use announcement::Announcement;
 pub use apply::{GroupResult, apply_group};
 pub use audit::{AdminAction, AuditEntry, AuditLog, AuditPage, AuditPosition};
-pub use breaker::{admit, report_failure, report_success};
+pub use breaker::{BreakerWatch, Circuit, FailingBreakers, admit, report_failure, report_success};
 pub use bulk::{BulkCounters, BulkMode, BulkOutcome, BulkProduct, BulkRequest, BulkSync, BulkSyncStore, bulk_sync};
 pub use bus::{Bus, BusError, BusEvents, BusOutlet, UnknownBusEvent, put_on_bus};
 pub use callback::{

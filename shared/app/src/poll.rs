@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use evenstock_domain::{Admission, BreakerConfig, OrganizationId, ProbeToken, SOURCE_LEAD_MAX_MS, Source, Timestamp};
 use tracing::{info, instrument, warn};
 
-use crate::breaker::{admit, report_failure, report_success};
+use crate::breaker::{Circuit, admit, report_failure, report_success};
 use crate::{
     BreakerStore, ChangeBody, Clock, FeedError, FeedPage, FeedRow, Outgoing, PollRun, PollStore, Queue, QueueError,
     QueueName, StockChange, StockFeed, StoreError,
@@ -138,7 +138,8 @@ where
     };
     let next = now.plus_millis(plan.interval_ms);
     let token = ProbeToken(job.to_owned());
-    let admission = admit(store, clock, &plan.source, &token, &plan.breaker).await?;
+    let circuit = Circuit::of(plan.organization.clone(), plan.source.clone());
+    let admission = admit(store, clock, &circuit, &token, &plan.breaker).await?;
     if let Admission::Open { until } = admission {
         // An alarm counts these lines.
         warn!(breaker = %plan.source, %until, job.id = job, "breaker_open");
@@ -148,7 +149,7 @@ where
     }
     report.outcome = match read_pages(poller, plan, run, job, &mut report).await? {
         Ok(outcome) => {
-            report_success(store, clock, &plan.source, &admission).await?;
+            report_success(store, clock, &circuit, &admission).await?;
             outcome
         }
         Err(error) => {
@@ -156,9 +157,9 @@ where
                 store.defer(&plan.source, clock.now().plus_millis(i64::from(seconds) * 1000)).await?;
             }
             if error.counts_as_failure() {
-                report_failure(store, clock, &plan.source, &admission, &plan.breaker).await?;
+                report_failure(store, clock, &circuit, &admission, &plan.breaker).await?;
             } else {
-                report_success(store, clock, &plan.source, &admission).await?;
+                report_success(store, clock, &circuit, &admission).await?;
             }
             PollOutcome::Failed(error)
         }

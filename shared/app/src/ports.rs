@@ -7,7 +7,7 @@ use evenstock_domain::{
 };
 use evenstock_telemetry::{TraceContext, current};
 
-use crate::{ApiKey, FeedError, QueueError, StoreError};
+use crate::{ApiKey, Circuit, FeedError, QueueError, StoreError};
 
 /// Time, as the one thing of the outside world that cannot be a plain argument.
 pub trait Clock: Send + Sync {
@@ -205,9 +205,10 @@ pub trait BreakerStore: Send + Sync {
     fn load_breaker(&self, name: &Source) -> impl Future<Output = Result<(Option<u64>, Breaker), StoreError>> + Send;
 
     /// Writes a breaker if its `rev` is still `expected`. `false` when another writer was faster.
+    /// With the same write it enters or leaves what [`crate::BreakerWatch`] lists.
     fn save_breaker(
         &self,
-        name: &Source,
+        circuit: &Circuit,
         expected: Option<u64>,
         breaker: &Breaker,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;

@@ -88,6 +88,11 @@ impl Breaker {
         }
     }
 
+    /// Whether the last call that was reported failed: it is not closed, or was on its way to open.
+    pub const fn is_failing(&self) -> bool {
+        self.failures > 0 || self.open_until.is_some()
+    }
+
     fn probes(&self, token: &ProbeToken) -> bool {
         self.probe.as_ref().is_some_and(|(holder, _)| holder == token)
     }

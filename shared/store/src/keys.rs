@@ -385,6 +385,19 @@ pub(crate) fn breaker(name: &Source) -> Key {
     Key { pk: format!("B#{}", escape(name.as_str())), sk: "B".to_owned() }
 }
 
+/// Reads a breaker's key back.
+pub(crate) fn parse_breaker(pk: &str) -> Option<Source> {
+    Source::parse(&unescape(pk.strip_prefix("B#")?)).ok()
+}
+
+/// The failing breakers of an organization's stores and warehouses, in the index of what is due.
+pub(crate) fn failing_breakers_of(organization: &OrganizationId) -> String {
+    format!("breaker#{}", escape(organization.as_str()))
+}
+
+/// All failing breakers, in the index of states.
+pub(crate) const FAILING_BREAKERS: &str = "breaker";
+
 pub(crate) fn api_key(hash: &[u8; 32]) -> Key {
     let digits = hex::encode(hash);
     let (id, rest) = digits.split_at_checked(KEY_ID_DIGITS).unwrap_or_default();

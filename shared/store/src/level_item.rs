@@ -8,13 +8,13 @@ use evenstock_domain::{
     Change, Entry, EventId, LevelKey, Past, Policy, Quantity, RECENT_ENTRIES_MAX, Shadow, Source, StockLevel,
     Timestamp, Watermark, changes_since, decode_entry, encode_entry,
 };
-use evenstock_telemetry::{TraceContext, current};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::errors::corrupt;
 use crate::keys::{self, Key};
 use crate::table::Attributes;
+use crate::written_in::written_in;
 
 /// The layout of this version of the code.
 pub(crate) const SCHEMA: u32 = 1;
@@ -70,8 +70,7 @@ pub struct LevelItem {
     /// Headroom: available above the policy's floor. A condition cannot calculate, so each write keeps it. Never read.
     #[serde(default)]
     hr: i64,
-    /// The trace of the write, 25 bytes, for who follows the stream: who asked for the change is told to whom it is
-    /// announced. Only of a write that belongs to one, so that all others stay as short as they are.
+    /// The trace of the write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tc: Option<ByteBuf>,
 }
@@ -123,7 +122,7 @@ impl LevelItem {
             ls: level.policy.low_stock.map(Quantity::get),
             ss: level.policy.safety_stock.get(),
             hr: level.headroom(),
-            tc: current().map(|trace| ByteBuf::from(trace.to_bytes())),
+            tc: written_in(),
         }
     }
 
@@ -263,8 +262,6 @@ pub struct LevelChanges {
     pub changes: Vec<Change>,
     /// The level's threshold of low stock.
     pub low_stock: Option<Quantity>,
-    /// The trace of the write.
-    pub trace: Option<TraceContext>,
 }
 
 /// The changes that a stream record tells of, oldest first: versions gained from the old image to the new one. `None`
@@ -284,11 +281,10 @@ pub fn level_change(
     };
     let before = old.map(read).transpose()?.map_or(0, |old| old.version());
     let (key, name) = (new.key()?, new.name());
-    let trace = new.tc.as_ref().and_then(|bytes| TraceContext::from_bytes(bytes));
     let level = new.into_stored()?.level;
     let changes = changes_since((&key.sku, &key.location), before, &level, &Past::none());
     if (changes.len() as u64) < level.version.saturating_sub(before) {
         return Err(corrupt(name, "more versions were gained than the item has entries"));
     }
-    Ok(Some(LevelChanges { key, changes, low_stock: level.policy.low_stock, trace }))
+    Ok(Some(LevelChanges { key, changes, low_stock: level.policy.low_stock }))
 }

@@ -50,6 +50,7 @@ mod table;
 pub mod testing;
 mod warehouse_item;
 mod warehouses;
+mod written_in;
 
 pub use aws::{AwsSettings, dynamodb_client, event_bridge_client, kms_client, sqs_client};
 pub use event_bridge::EventBridge;
@@ -60,3 +61,4 @@ pub use seal::{InvalidKeyId, InvalidKeyring, KeyId, Keyring, KeyringSealer, KmsS
 pub use sqs::{QueueUrls, SqsQueues};
 pub use table::DynamoStore;
 pub use warehouse_item::conflict_change;
+pub use written_in::trace_of;

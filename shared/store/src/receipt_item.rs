@@ -6,11 +6,13 @@ use evenstock_domain::{
     Sku, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::errors::corrupt;
 use crate::keys::{self, Key};
 use crate::level_item::item_name;
 use crate::table::Attributes;
+use crate::written_in::written_in;
 
 /// A receipt as it stands in the table and in its stream.
 #[derive(Serialize, Deserialize)]
@@ -65,6 +67,9 @@ pub(crate) struct ReceiptItem {
     /// Answered at, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ut: Option<i64>,
+    /// The trace of the write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tc: Option<ByteBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +141,7 @@ impl ReceiptItem {
             dt: due_at.map(Timestamp::as_millis),
             u: answered_at.map(|_| keys::receipts_in(receipt.state(), &receipt.store)),
             ut: answered_at,
+            tc: written_in(),
         }
     }
 

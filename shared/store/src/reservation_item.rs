@@ -3,11 +3,13 @@
 use evenstock_app::{StoreError, StoredReservation};
 use evenstock_domain::{ActorCode, Line, LocationId, OrderId, Reservation, ReservationState, Sku, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::errors::corrupt;
 use crate::keys::{self, Key};
 use crate::level_item::item_name;
 use crate::table::Attributes;
+use crate::written_in::written_in;
 
 /// How long a reservation is kept after its end, in seconds: 90 days. Longer than any idempotency key, whose repetition
 /// must find it.
@@ -50,6 +52,9 @@ pub(crate) struct ReservationItem {
     /// When it may be deleted, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     x: Option<i64>,
+    /// The trace of the write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tc: Option<ByteBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +88,7 @@ impl ReservationItem {
             d: due_at.map(|_| keys::due_reservations(reservation.due_bucket())),
             dt: due_at.map(Timestamp::as_millis),
             x: reservation.settled_at.map(|settled_at| settled_at.as_millis() / 1000 + KEPT_S),
+            tc: written_in(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use evenstock_app::{
     Arrival, Arrivals, AuditEntry, AuditLog, AuditPage, AuditPosition, BreakerStore, BulkSync, BulkSyncStore,
-    CallbackStore, DeliveryPage, DueDelivery, DueReceipt, DueReceipts, DueStore, DueStores, LevelScan,
+    CallbackStore, Circuit, DeliveryPage, DueDelivery, DueReceipt, DueReceipts, DueStore, DueStores, LevelScan,
     MarketplaceStore, MarketplaceStores, ReceiptPage, ReceiptStore, ReceiptWrite, RepairPass, RepairStore, ScanPage,
     StoreClaim, StoreError, StoreWrite, StoredDelivery, StoredReceipt, StoredStore, SwitchStore, SyncSwitch,
 };
@@ -56,7 +56,7 @@ impl LevelScan for SimStore {
 impl BreakerStore for SimStore {
     calls! {
         load_breaker(name: &Source) -> (Option<u64>, Breaker);
-        save_breaker(name: &Source, expected: Option<u64>, breaker: &Breaker) -> bool;
+        save_breaker(circuit: &Circuit, expected: Option<u64>, breaker: &Breaker) -> bool;
     }
 }
 

@@ -78,11 +78,11 @@ fn open_breakers_are_counted_by_the_line_that_is_logged() {
     let file = read("infra/alarms.yaml");
     let resources = file["Resources"].as_mapping().unwrap();
     let filters: Vec<_> = resources.values().filter(|found| found["Type"] == "AWS::Logs::MetricFilter").collect();
-    assert_eq!(filters.len(), 4, "the poller, two functions of orders, and the warehouse-worker");
+    assert_eq!(filters.len(), 5, "the poller, two functions of orders, the warehouse-worker and the channel-publisher");
     for filter in filters {
         assert_eq!(filter["Properties"]["FilterPattern"], r#"{ $.message = "breaker_open" }"#);
     }
-    for source in ["poll.rs", "orders/import.rs", "warehouses/reconcile.rs"] {
+    for source in ["poll.rs", "orders/import.rs", "warehouses/reconcile.rs", "central/line.rs"] {
         let text = std::fs::read_to_string(root().join("shared/app/src").join(source)).unwrap();
         assert!(text.contains(r#", "breaker_open");"#), "{source} logs no such line");
     }

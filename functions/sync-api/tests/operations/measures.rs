@@ -2,13 +2,13 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use evenstock_app::{BreakerStore, Clock, CounterStore, Counts, PartitionRead, PartitionStore};
-use evenstock_domain::{Breaker, Source, Timestamp};
+use evenstock_app::{BreakerStore, Circuit, Clock, CounterStore, Counts, PartitionRead, PartitionStore};
+use evenstock_domain::{Breaker, OrganizationId, Source, Timestamp};
 use evenstock_runtime::SystemClock;
 use evenstock_runtime::testing::{Reply, ask};
 use prometheus_parse::{Scrape, Value as Sample};
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Function;
 
@@ -76,7 +76,72 @@ async fn opened(function: &Function) {
     let source = Source::parse("marketplace-b/default").unwrap();
     let open_until = Timestamp::parse("2100-01-01T00:00:00Z").ok();
     let breaker = Breaker { failures: 3, open_until, probe: None };
-    assert!(function.store().save_breaker(&source, None, &breaker).await.unwrap());
+    assert!(function.store().save_breaker(&Circuit::shared(source), None, &breaker).await.unwrap());
+}
+
+/// Breakers of two organizations: a store that is open, a warehouse that failed once, and one that is half-open.
+async fn troubled(function: &Function) {
+    let time = |text| Timestamp::parse(text).ok();
+    let (past, future) = (time("2001-01-01T00:00:00Z"), time("2100-01-01T00:00:00Z"));
+    for (organization, name, failures, open_until) in [
+        ("shop", "etsy/mine", 3, future),
+        ("shop", "warehouse/berlin", 1, None),
+        ("shop", "etsy/well", 0, None),
+        ("other", "warehouse/theirs", 4, past),
+    ] {
+        let circuit = Circuit::of(OrganizationId::parse(organization).unwrap(), Source::parse(name).unwrap());
+        let breaker = Breaker { failures, open_until, probe: None };
+        assert!(function.store().save_breaker(&circuit, None, &breaker).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn failing_breakers_are_shown_to_whom_they_belong_and_all_to_an_operator() {
+    let function = Function::new(Some("shop"));
+    troubled(&function).await;
+    let shown = async |key| {
+        let reply = function.asked("GET", "/api/metrics", Some(key)).await;
+        assert_eq!(reply.body.pointer("/data/moreCircuitBreakers").unwrap(), false);
+        let breakers = reply.body.pointer("/data/circuitBreakers").unwrap().as_object().unwrap().clone();
+        let row = |(name, body): (String, Value)| format!("{name} {} {}", body["state"], body["failures"]);
+        breakers.into_iter().map(row).collect::<Vec<_>>()
+    };
+    let own = ["etsy/mine \"open\" 3", "marketplace-b/default \"closed\" 0", "warehouse/berlin \"closed\" 1"];
+    assert_eq!(shown("clerk").await, own);
+    assert_eq!(shown("admin").await, [&own[..], &["warehouse/theirs \"half-open\" 4"]].concat());
+    let text = scraped(&function).await.text;
+    for line in [
+        "circuit_breaker_open{name=\"etsy/mine\"} 1",
+        "circuit_breaker_open{name=\"warehouse/berlin\"} 0",
+        "circuit_breaker_failures{name=\"warehouse/berlin\"} 1",
+        "circuit_breakers_left_out 0",
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+    }
+    assert!(!text.contains("theirs"), "{text}");
+}
+
+#[tokio::test]
+async fn metrics_say_when_more_breakers_fail_than_they_list() {
+    let function = Function::new(None);
+    let shop = OrganizationId::parse("shop").unwrap();
+    for store in 0..=100 {
+        let circuit = Circuit::of(shop.clone(), Source::parse(&format!("etsy/{store}")).unwrap());
+        let breaker = Breaker { failures: 1, ..Breaker::default() };
+        assert!(function.store().save_breaker(&circuit, None, &breaker).await.unwrap());
+    }
+    let reply = function.asked("GET", "/api/metrics", Some("clerk")).await;
+    assert_eq!(reply.body.pointer("/data/circuitBreakers").unwrap().as_object().unwrap().len(), 100);
+    assert_eq!(reply.body.pointer("/data/moreCircuitBreakers").unwrap(), true);
+    assert!(scraped(&function).await.text.contains("\ncircuit_breakers_left_out 1\n"));
+}
+
+#[tokio::test]
+async fn readiness_needs_no_key_and_names_no_store() {
+    let function = Function::new(Some("shop"));
+    troubled(&function).await;
+    let reply = function.asked("GET", "/api/health/readiness", None).await;
+    assert_eq!(reply.body.pointer("/breakers").unwrap(), &json!({ "marketplace-b/default": "closed" }));
 }
 
 #[rstest]

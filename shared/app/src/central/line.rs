@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::CentralError;
 use super::dispute::central_source;
-use crate::{BreakerStore, Clock, StoreError, admit, report_failure, report_success, with_causes};
+use crate::{BreakerStore, Circuit, Clock, StoreError, admit, report_failure, report_success, with_causes};
 
 /// Why no further call is made.
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub(super) enum Down {
 pub(super) struct Line<'a, S, C> {
     store: &'a S,
     clock: &'a C,
+    circuit: Circuit,
     config: BreakerConfig,
     token: ProbeToken,
     /// What the breaker said. A probe keeps it to itself until it is answered.
@@ -35,7 +36,8 @@ pub(super) struct Line<'a, S, C> {
 impl<'a, S: BreakerStore, C: Clock> Line<'a, S, C> {
     pub(super) fn new(store: &'a S, clock: &'a C, config: BreakerConfig, name: &str) -> Self {
         let token = ProbeToken(name.to_owned());
-        Self { store, clock, config, token, turn: Turn::new(None), down: Mutex::new(None) }
+        let circuit = Circuit::shared(central_source());
+        Self { store, clock, circuit, config, token, turn: Turn::new(None), down: Mutex::new(None) }
     }
 
     pub(super) fn down(&self) -> Option<Down> {
@@ -54,7 +56,11 @@ impl<'a, S: BreakerStore, C: Clock> Line<'a, S, C> {
             None => self.admission().await?,
         };
         let probe = match &admission {
-            Admission::Open { until } => return Err(self.goes_down(Down::Open(*until))),
+            Admission::Open { until } => {
+                // An alarm counts these lines.
+                warn!(breaker = %self.circuit.name, %until, "breaker_open");
+                return Err(self.goes_down(Down::Open(*until)));
+            }
             Admission::Probe(_) => Some(turn),
             Admission::Closed => {
                 *turn = Some(Admission::Closed);
@@ -65,7 +71,7 @@ impl<'a, S: BreakerStore, C: Clock> Line<'a, S, C> {
         match work.await {
             Ok(answer) => {
                 if is_first {
-                    self.note(report_success(self.store, self.clock, &central_source(), &admission).await);
+                    self.note(report_success(self.store, self.clock, &self.circuit, &admission).await);
                 }
                 if let Some(mut turn) = probe {
                     *turn = Some(Admission::Closed);
@@ -75,13 +81,12 @@ impl<'a, S: BreakerStore, C: Clock> Line<'a, S, C> {
             Err(error) => {
                 let was_up = self.down().is_none();
                 let down = self.goes_down(Down::Failed(error.clone()));
-                let source = central_source();
                 if was_up && error.counts_as_failure() {
-                    let told = report_failure(self.store, self.clock, &source, &admission, &self.config).await;
+                    let told = report_failure(self.store, self.clock, &self.circuit, &admission, &self.config).await;
                     self.note(told);
                 } else if was_up {
                     // It is well, and wants to be left alone for a while.
-                    self.note(report_success(self.store, self.clock, &source, &admission).await);
+                    self.note(report_success(self.store, self.clock, &self.circuit, &admission).await);
                 }
                 Err(down)
             }
@@ -89,7 +94,7 @@ impl<'a, S: BreakerStore, C: Clock> Line<'a, S, C> {
     }
 
     async fn admission(&self) -> Result<Admission, Down> {
-        let admission = admit(self.store, self.clock, &central_source(), &self.token, &self.config).await;
+        let admission = admit(self.store, self.clock, &self.circuit, &self.token, &self.config).await;
         admission.map_err(|error| self.goes_down(Down::Unknown(with_causes(&error))))
     }
 

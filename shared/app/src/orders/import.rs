@@ -11,7 +11,7 @@ use tracing::{instrument, warn};
 
 use super::watch::{Moved, Wanted, step_receipt, watch};
 use super::{MarketplaceStore, MarketplaceStores, ReceiptStore, StockSignal, StoredReceipt, StoredStore};
-use crate::breaker::{admit, report_failure, report_success};
+use crate::breaker::{Circuit, admit, report_failure, report_success};
 use crate::{
     BreakerStore, Clock, MarketplaceAccount, MarketplaceError, OrderMarketplace, SealError, Sealer, StoreError,
     ValidatedOrder, Validation, with_causes,
@@ -217,19 +217,20 @@ where
 {
     let OrderDeps { store, marketplace, clock, policy, .. } = deps;
     let breaker = Source::parse(&of.source()).map_err(|error| StoreError::Refused(Box::new(error)))?;
-    let admission = admit(store, clock, &breaker, &ProbeToken(token.to_owned()), &policy.breaker).await?;
+    let circuit = Circuit::of(of.organization.clone(), breaker);
+    let admission = admit(store, clock, &circuit, &ProbeToken(token.to_owned()), &policy.breaker).await?;
     if let Admission::Open { until } = admission {
         // An alarm counts these lines.
-        warn!(%breaker, %until, store.id = %of.id, "breaker_open");
+        warn!(breaker = %circuit.name, %until, store.id = %of.id, "breaker_open");
         return Ok(CallResult::NotMade { until });
     }
     let answer = marketplace.validate(account, id.as_str()).await;
     let reported = match &answer {
         Err(error) if error.counts_as_failure() => {
             warn!(store.id = %of.id, error = with_causes(error), "{} cannot be asked", of.marketplace);
-            report_failure(store, clock, &breaker, &admission, &policy.breaker).await
+            report_failure(store, clock, &circuit, &admission, &policy.breaker).await
         }
-        _ => report_success(store, clock, &breaker, &admission).await,
+        _ => report_success(store, clock, &circuit, &admission).await,
     };
     if let Err(error) = reported {
         // The answer is worth more than the breaker's count of it.

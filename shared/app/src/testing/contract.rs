@@ -45,6 +45,7 @@ macro_rules! store_contract {
             pages_are_put_once_and_found_by_time, page_begun_before_its_predecessor_is_found, page_is_dropped_once, odd_names_do_not_collide,
             listing_pages_through_everything_once, organizations_do_not_see_each_other,
             operation_is_claimed_once_until_it_expires, poll_runs_when_due, breaker_is_saved_by_one_of_many,
+            breaker_is_listed_while_it_fails, failing_breakers_of_organizations_are_apart, breakers_beyond_the_limit_are_left_out_and_told_of,
             redelivered_batch_of_a_hundred_counts_once, hundreds_of_observations_in_a_millisecond_lose_none,
             sixty_four_decrements_on_ten_apply_ten, sixty_four_updates_under_one_version_apply_one,
             update_is_replayed_long_after_its_entry_left_the_level, concurrent_groups_lose_nothing, store_answers_a_ping,

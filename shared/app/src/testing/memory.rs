@@ -1,5 +1,6 @@
 //! The store in memory: the reference that the real one is held against.
 
+use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +10,10 @@ use evenstock_domain::{
 };
 
 use crate::{
-    ApiKey, Appended, AuditEntry, BreakerStore, BulkSync, BulkSyncStore, Commit, Conflict, DuePage, DueReservation,
-    IdempotencyStore, KeyRecord, ListPage, ListPosition, OperationClaim, OperationRecord, PollRun, PollStatus,
-    PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore, StoreError, StoreProbe, Stored,
-    StoredReservation, Warehouse,
+    ApiKey, Appended, AuditEntry, BreakerStore, BreakerWatch, BulkSync, BulkSyncStore, Circuit, Commit, Conflict,
+    DuePage, DueReservation, FailingBreakers, IdempotencyStore, KeyRecord, ListPage, ListPosition, OperationClaim,
+    OperationRecord, PollRun, PollStatus, PollStatusStore, PollStore, ReservationStore, ReservationWrite, StockStore,
+    StoreError, StoreProbe, Stored, StoredReservation, Warehouse,
 };
 
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ pub(super) struct State {
     pages: BTreeMap<LevelKey, Vec<Page>>,
     operations: BTreeMap<(OrganizationId, String), OperationRecord>,
     polls: BTreeMap<Source, PollState>,
-    breakers: BTreeMap<Source, (u64, Breaker)>,
+    breakers: BTreeMap<Source, (u64, Option<OrganizationId>, Breaker)>,
     pub(super) keys: BTreeMap<[u8; 32], KeyRecord>,
     pub(super) audit: BTreeMap<(OrganizationId, Timestamp, String), AuditEntry>,
     syncs: BTreeMap<(OrganizationId, String), (BulkSync, Parts)>,
@@ -371,16 +372,40 @@ impl BreakerStore for MemoryStore {
             .state()
             .breakers
             .get(name)
-            .map_or_else(|| (None, Breaker::default()), |(rev, breaker)| (Some(*rev), breaker.clone())))
+            .map_or_else(|| (None, Breaker::default()), |(rev, _, breaker)| (Some(*rev), breaker.clone())))
     }
 
-    async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {
+    async fn save_breaker(
+        &self,
+        circuit: &Circuit,
+        expected: Option<u64>,
+        breaker: &Breaker,
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        if state.breakers.get(name).map(|(rev, _)| *rev) != expected {
+        if state.breakers.get(&circuit.name).map(|(rev, ..)| *rev) != expected {
             return Ok(false);
         }
-        state.breakers.insert(name.clone(), (expected.unwrap_or_default() + 1, breaker.clone()));
+        let written = (expected.unwrap_or_default() + 1, circuit.organization.clone(), breaker.clone());
+        state.breakers.insert(circuit.name.clone(), written);
         Ok(true)
+    }
+}
+
+impl BreakerWatch for MemoryStore {
+    async fn failing_breakers(
+        &self,
+        organization: Option<&OrganizationId>,
+        limit: u32,
+    ) -> Result<FailingBreakers, StoreError> {
+        let state = self.state();
+        let asked_for = state.breakers.iter().filter(|(_, (_, of, breaker))| {
+            breaker.is_failing() && (organization.is_none() || of.as_ref() == organization)
+        });
+        let mut breakers: Vec<_> = asked_for.map(|(name, (_, _, breaker))| (name.clone(), breaker.clone())).collect();
+        breakers.sort_by_key(|(_, breaker)| Reverse(breaker.open_until));
+        let more = breakers.len() > limit as usize;
+        breakers.truncate(limit as usize);
+        Ok(FailingBreakers { breakers, more })
     }
 }
 

@@ -1,11 +1,12 @@
 //! Faults of stores, receipts and breakers.
 
-use evenstock_domain::{Breaker, Receipt, ReceiptId, ReceiptState, Source, StoreId, Timestamp};
+use evenstock_domain::{Breaker, OrganizationId, Receipt, ReceiptId, ReceiptState, Source, StoreId, Timestamp};
 
 use super::FaultyStore;
 use crate::{
-    BreakerStore, DueReceipt, DueReceipts, DueStore, DueStores, MarketplaceStore, MarketplaceStores, ReceiptPage,
-    ReceiptStore, ReceiptWrite, StoreClaim, StoreError, StoreWrite, StoredReceipt, StoredStore,
+    BreakerStore, BreakerWatch, Circuit, DueReceipt, DueReceipts, DueStore, DueStores, FailingBreakers,
+    MarketplaceStore, MarketplaceStores, ReceiptPage, ReceiptStore, ReceiptWrite, StoreClaim, StoreError, StoreWrite,
+    StoredReceipt, StoredStore,
 };
 
 impl<S: MarketplaceStores> MarketplaceStores for FaultyStore<S> {
@@ -87,12 +88,27 @@ impl<S: ReceiptStore> ReceiptStore for FaultyStore<S> {
     }
 }
 
+impl<S: BreakerWatch> BreakerWatch for FaultyStore<S> {
+    async fn failing_breakers(
+        &self,
+        organization: Option<&OrganizationId>,
+        limit: u32,
+    ) -> Result<FailingBreakers, StoreError> {
+        self.call("failing_breakers", self.inner().failing_breakers(organization, limit)).await
+    }
+}
+
 impl<S: BreakerStore> BreakerStore for FaultyStore<S> {
     async fn load_breaker(&self, name: &Source) -> Result<(Option<u64>, Breaker), StoreError> {
         self.call("load_breaker", self.inner().load_breaker(name)).await
     }
 
-    async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {
-        self.call("save_breaker", self.inner().save_breaker(name, expected, breaker)).await
+    async fn save_breaker(
+        &self,
+        circuit: &Circuit,
+        expected: Option<u64>,
+        breaker: &Breaker,
+    ) -> Result<bool, StoreError> {
+        self.call("save_breaker", self.inner().save_breaker(circuit, expected, breaker)).await
     }
 }

@@ -17,8 +17,8 @@ use super::count::{WAREHOUSE_SOURCE, warehouse_source};
 use super::warehouse::Warehouse;
 use crate::apply::{Step, settle};
 use crate::{
-    BreakerStore, Clock, FeedError, JobStore, ListPosition, StockStore, StoreError, StoredJob, admit, advance_job,
-    report_failure, report_success,
+    BreakerStore, Circuit, Clock, FeedError, JobStore, ListPosition, StockStore, StoreError, StoredJob, admit,
+    advance_job, report_failure, report_success,
 };
 
 /// Pages that one job reads, at most: an endpoint that pages for ever is found out.
@@ -182,25 +182,26 @@ where
         return failed("the warehouse's name cannot name a breaker".to_owned());
     };
     let token = ProbeToken(job.id.to_string());
-    let admission = admit(deps.store, deps.clock, &breaker, &token, &plan.breaker).await?;
+    let circuit = Circuit::of(warehouse.organization.clone(), breaker);
+    let admission = admit(deps.store, deps.clock, &circuit, &token, &plan.breaker).await?;
     let asked_at = deps.clock.now();
     if let Admission::Open { until } = admission {
         // An alarm counts these lines.
-        tracing::warn!(%breaker, %until, job.id = %job.id, "breaker_open");
+        tracing::warn!(breaker = %circuit.name, %until, job.id = %job.id, "breaker_open");
         return Ok(Stepped::End(wait(job, plan, asked_at, until.millis_since(asked_at), "breaker_open")));
     }
     let page = match feed.stock_page(warehouse, cursor).await {
         Ok(page) => page,
         Err(error) => {
             if error.counts_as_failure() {
-                report_failure(deps.store, deps.clock, &breaker, &admission, &plan.breaker).await?;
+                report_failure(deps.store, deps.clock, &circuit, &admission, &plan.breaker).await?;
             } else {
-                report_success(deps.store, deps.clock, &breaker, &admission).await?;
+                report_success(deps.store, deps.clock, &circuit, &admission).await?;
             }
             return Ok(Stepped::End(after_failure(job, plan, asked_at, &error)));
         }
     };
-    report_success(deps.store, deps.clock, &breaker, &admission).await?;
+    report_success(deps.store, deps.clock, &circuit, &admission).await?;
     if page.next.is_some() && page.next.as_deref() == cursor {
         return failed("the warehouse's page leads to itself".to_owned());
     }

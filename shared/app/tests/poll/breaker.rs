@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use evenstock_app::testing::{MemoryStore, ScriptedFeed};
 use evenstock_app::{
-    BreakerStore, FeedError, FeedPage, PollOutcome, PollTrigger, StockFeed, StoreError, report_failure,
+    BreakerStore, Circuit, FeedError, FeedPage, PollOutcome, PollTrigger, StockFeed, StoreError, report_failure,
 };
 use evenstock_domain::{Admission, Breaker, Source, Timestamp};
 use rstest::rstest;
@@ -220,8 +220,13 @@ impl BreakerStore for LostAnswer {
         self.inner.load_breaker(name).await
     }
 
-    async fn save_breaker(&self, name: &Source, expected: Option<u64>, breaker: &Breaker) -> Result<bool, StoreError> {
-        let saved = self.inner.save_breaker(name, expected, breaker).await?;
+    async fn save_breaker(
+        &self,
+        circuit: &Circuit,
+        expected: Option<u64>,
+        breaker: &Breaker,
+    ) -> Result<bool, StoreError> {
+        let saved = self.inner.save_breaker(circuit, expected, breaker).await?;
         Ok(saved && self.lost.swap(true, Ordering::SeqCst))
     }
 }
@@ -229,8 +234,9 @@ impl BreakerStore for LostAnswer {
 #[tokio::test]
 async fn failure_whose_report_lost_its_answer_counts_once() {
     let (store, clock, plan) = (LostAnswer::default(), World::new().clock, plan());
+    let circuit = Circuit::shared(plan.source.clone());
     for failures in 1..=2 {
-        report_failure(&store, &clock, &plan.source, &Admission::Closed, &plan.breaker).await.unwrap();
+        report_failure(&store, &clock, &circuit, &Admission::Closed, &plan.breaker).await.unwrap();
         assert_eq!(store.load_breaker(&plan.source).await.unwrap().1.failures, failures);
     }
 }

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_sdk_dynamodb::types::AttributeValue;
 use evenstock_app::testing::FixedClock;
 use evenstock_app::{
-    Answer, Behind, Clock, FeedDeps, LevelScan, RecentPages, RepairLimits, StockStore, StoreError, apply_group,
-    changes_behind, repair, request,
+    Answer, Behind, BreakerStore, BreakerWatch, Circuit, Clock, FailingBreakers, FeedDeps, LevelScan, RecentPages,
+    RepairLimits, StockStore, StoreError, apply_group, changes_behind, repair, report_failure, request,
 };
 use evenstock_domain::{
-    ActorCode, EventBody, EventIdKey, FeedLimits, LevelKey, LocationId, Means, OrganizationId, Outcome, Quantity, Sku,
-    Source, StockEvent, Timestamp,
+    ActorCode, Admission, Breaker, BreakerConfig, EventBody, EventIdKey, FeedLimits, LevelKey, LocationId, Means,
+    OrganizationId, Outcome, Quantity, Sku, Source, StockEvent, Timestamp,
 };
 use evenstock_store::DynamoStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,6 +100,46 @@ async fn level_from_before_headroom_was_kept_is_sold_from_all_the_same() {
         }
         assert_eq!(emulated.store.load(&key()).await.unwrap().unwrap().level.available, 7 - 2 * units);
     }
+}
+
+/// Overwrites attributes of a breaker behind the store's back.
+async fn set_breaker(emulated: &Emulated, changes: &str, values: &[(&str, AttributeValue)]) {
+    let mut update = emulated.client.update_item().table_name(TABLE).update_expression(changes);
+    for (name, value) in values {
+        update = update.expression_attribute_values(*name, value.clone());
+    }
+    let update = update.key("pk", AttributeValue::S("B#etsy/1".to_owned()));
+    update.key("sk", AttributeValue::S("B".to_owned())).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn breaker_that_the_index_lists_still_and_is_well_again_is_not_shown() {
+    let emulated = fresh().await;
+    let shop = OrganizationId::parse("shop").unwrap();
+    let circuit = Circuit::of(shop.clone(), Source::parse("etsy/1").unwrap());
+    let failing = Breaker { failures: 3, open_until: Some(now()), probe: None };
+    assert!(emulated.store.save_breaker(&circuit, None, &failing).await.unwrap());
+    // As an index that lags shows it: its rows are of before, the item is of now.
+    set_breaker(&emulated, "SET f = :none REMOVE un", &[(":none", AttributeValue::N("0".to_owned()))]).await;
+    for organization in [Some(&shop), None] {
+        let listed = emulated.store.failing_breakers(organization, 9).await.unwrap();
+        assert_eq!(listed, FailingBreakers::default());
+    }
+}
+
+#[tokio::test]
+async fn breaker_from_before_breakers_were_listed_counts_on_and_is_listed_then() {
+    let emulated = fresh().await;
+    let shop = OrganizationId::parse("shop").unwrap();
+    let circuit = Circuit::of(shop.clone(), Source::parse("etsy/1").unwrap());
+    let number = |text: &str| AttributeValue::N(text.to_owned());
+    set_breaker(&emulated, "SET rv = :rev, f = :two", &[(":rev", number("7")), (":two", number("2"))]).await;
+    let config = BreakerConfig { threshold: 3, cooldown_ms: 900_000, probe_ms: 60_000 };
+    assert_eq!(emulated.store.failing_breakers(Some(&shop), 9).await.unwrap(), FailingBreakers::default());
+    report_failure(&emulated.store, &FixedClock::at(now()), &circuit, &Admission::Closed, &config).await.unwrap();
+    let listed = emulated.store.failing_breakers(Some(&shop), 9).await.unwrap();
+    let open = Breaker { failures: 3, open_until: Some(now().plus_millis(900_000)), probe: None };
+    assert_eq!(listed, FailingBreakers { breakers: vec![(circuit.name, open)], more: false });
 }
 
 #[tokio::test]

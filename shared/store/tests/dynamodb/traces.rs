@@ -1,10 +1,10 @@
 //! The trace of a write stands beside what it wrote, and never beside what another one wrote.
 
 use evenstock_app::testing::FixedClock;
-use evenstock_app::{apply_group, request};
+use evenstock_app::{ReceiptStore, ReceiptWrite, ReservationStore, ReservationWrite, apply_group, request};
 use evenstock_domain::{
-    ActorCode, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Quantity, Sku, Source, StockEvent,
-    Timestamp,
+    ActorCode, EventBody, EventIdKey, LevelKey, Line, LocationId, Marketplace, Means, OrganizationId, Quantity,
+    Receipt, ReceiptId, Reservation, ReservationId, Sku, Source, StockEvent, StoreId, Timestamp,
 };
 use evenstock_telemetry::{TraceContext, within};
 
@@ -49,4 +49,40 @@ async fn trace_stands_beside_its_own_write_only() {
     let again = [event(4, EventBody::Count { quantity, means: Means::Available, sequence: 0 })];
     apply_group(&emulated.store, &clock, &key(), &again).await;
     assert_eq!(kept(&emulated).await, None);
+}
+
+/// A trace, and then none.
+fn origins() -> [Option<TraceContext>; 2] {
+    [Some(TraceContext::new([1; 16], [1; 8], true)), None]
+}
+
+#[tokio::test]
+async fn receipt_keeps_the_trace_of_its_last_write() {
+    let emulated = fresh().await;
+    let (store, id) = (StoreId::parse("store-1").unwrap(), ReceiptId::parse("receipt-1").unwrap());
+    let at = Timestamp::from_millis(1_700_000_000_000).unwrap();
+    let receipt = Receipt::begin(key().organization, store, Marketplace::parse("etsy").unwrap(), id, at);
+    for (origin, rev) in origins().into_iter().zip([None, Some(1)]) {
+        let saved = within(origin.clone(), emulated.store.save_receipt(rev, &receipt)).await.unwrap();
+        assert!(matches!(saved, ReceiptWrite::Saved));
+        assert_eq!(kept(&emulated).await, origin);
+        assert_eq!(emulated.store.load_receipt(&receipt.store, &receipt.id).await.unwrap().unwrap().receipt, receipt);
+    }
+}
+
+#[tokio::test]
+async fn reservation_keeps_the_trace_of_its_last_write() {
+    let emulated = fresh().await;
+    let id = ReservationId::parse("reservation-1").unwrap();
+    let LevelKey { organization, sku, location } = key();
+    let at = Timestamp::from_millis(1_700_000_000_000).unwrap();
+    let lines = vec![Line { sku, location, units: 1 }];
+    let reservation = Reservation::begin(organization.clone(), id.clone(), None, lines, at, 60, ActorCode(0));
+    for (origin, rev) in origins().into_iter().zip([None, Some(1)]) {
+        let saved = within(origin.clone(), emulated.store.save_reservation(rev, &reservation)).await.unwrap();
+        assert_eq!(saved, ReservationWrite::Saved);
+        assert_eq!(kept(&emulated).await, origin);
+        let stored = emulated.store.load_reservation(&organization, &id).await.unwrap();
+        assert_eq!(stored.unwrap().reservation, reservation);
+    }
 }
