@@ -56,7 +56,7 @@ impl AwsSettings {
             Some(url) if url.starts_with("http:") => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
             Some(_) => TrustStore::default(),
         };
-        let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
         match TlsContext::builder().with_trust_store(roots).build() {
             Ok(context) => builder.tls_context(context).build_https(),
             Err(_) => builder.build_https(),
