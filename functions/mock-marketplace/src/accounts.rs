@@ -1,10 +1,10 @@
 //! Which marketplaces are played, and who may ask each of them.
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use evenstock_app::SecretText;
 use evenstock_runtime::{ConfigError, Environment};
+use subtle::ConstantTimeEq;
 
 /// The marketplaces and their credentials.
 #[derive(Debug, Clone)]
@@ -40,6 +40,6 @@ impl Account {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(token.trim()).ok())?
         });
-        given.is_some_and(|given| verify_slices_are_equal(&given, self.credentials.expose().as_bytes()).is_ok())
+        given.is_some_and(|given| bool::from(given.ct_eq(self.credentials.expose().as_bytes())))
     }
 }

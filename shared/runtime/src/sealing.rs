@@ -1,13 +1,14 @@
 //! What sealing needs from the outside: randomness, and where the environment says that the keys are.
 
 use evenstock_store::{DynamoStore, InvalidKeyring, KeyId, Keyring, KeyringSealer, KmsSealer, NONCE_BYTES, kms_client};
+use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{ConfigError, Environment};
 
 /// Bytes that nobody can foresee; `None` when the system has none to give.
 pub fn random_bytes<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    SystemRandom::new().fill(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -1,11 +1,13 @@
 //! AWS clients, built by hand: the default provider chain and the parsing of the system's trust store cost most of a
 //! cold start. One client a process.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
@@ -51,16 +53,26 @@ impl AwsSettings {
 
     /// Emulators have certificates of their own, or none.
     fn http_client(&self) -> SharedHttpClient {
-        let roots = match &self.endpoint_url {
-            None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-            Some(url) if url.starts_with("http:") => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-            Some(_) => TrustStore::default(),
-        };
-        let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        match TlsContext::builder().with_trust_store(roots).build() {
-            Ok(context) => builder.tls_context(context).build_https(),
-            Err(_) => builder.build_https(),
+        match &self.endpoint_url {
+            None => AMAZON_CLIENT.clone(),
+            Some(url) if url.starts_with("http:") => Builder::new().build_http(),
+            Some(_) => SYSTEM_CLIENT.clone(),
         }
+    }
+}
+
+/// The client of AWS itself: one a process, so that the roots are read once, whatever is called.
+static AMAZON_CLIENT: LazyLock<SharedHttpClient> =
+    LazyLock::new(|| tls_client(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)));
+
+/// The same with the roots of the system.
+static SYSTEM_CLIENT: LazyLock<SharedHttpClient> = LazyLock::new(|| tls_client(TrustStore::default()));
+
+fn tls_client(roots: TrustStore) -> SharedHttpClient {
+    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match TlsContext::builder().with_trust_store(roots).build() {
+        Ok(context) => builder.tls_context(context).build_https(),
+        Err(_) => builder.build_https(),
     }
 }
 

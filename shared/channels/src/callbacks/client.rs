@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::resolver::{GuardedResolver, Lookup, ResolveError, SystemLookup};
 use super::{SigningKey, Target};
-use crate::http::retry_after_seconds;
+use crate::http::{client_builder, retry_after_seconds};
 
 /// The longest time to wait for a connection.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
@@ -74,7 +74,7 @@ impl HttpCallbacks {
     /// [`SenderError`] when TLS cannot start.
     pub fn new(guard: Guard, lookup: impl Lookup, limit: Duration) -> Result<Self, SenderError> {
         let resolver = GuardedResolver::new(Arc::new(lookup), guard);
-        let client = Client::builder()
+        let client = client_builder()
             .user_agent(USER_AGENT)
             .timeout(limit)
             .connect_timeout(limit.min(CONNECT_TIMEOUT_MAX))

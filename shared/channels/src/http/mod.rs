@@ -9,6 +9,7 @@ use std::sync::Arc;
 use evenstock_app::InvalidTarget;
 use evenstock_domain::Guard;
 use reqwest::{Client, ClientBuilder, Response, Url, redirect};
+use rustls::crypto::ring;
 
 pub(crate) use retry_after::retry_after_seconds;
 
@@ -69,8 +70,15 @@ pub(crate) fn guarded_client(timeout: Duration, guard: Guard, lookup: impl Looku
     builder(timeout).dns_resolver(resolver).build().map_err(ClientError::Start)
 }
 
-fn builder(timeout: Duration) -> ClientBuilder {
+/// A client's builder. Its TLS rests on the library that the calls of AWS rest on, so that a function links one.
+pub(crate) fn client_builder() -> ClientBuilder {
+    // It is installed once a process; whoever comes later is given it back.
+    ring::default_provider().install_default().unwrap_or_else(drop);
     Client::builder()
+}
+
+fn builder(timeout: Duration) -> ClientBuilder {
+    client_builder()
         .user_agent(USER_AGENT)
         .timeout(timeout)
         .connect_timeout(timeout.min(CONNECT_TIMEOUT_MAX))

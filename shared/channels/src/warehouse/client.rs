@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect};
 use super::payload;
 use crate::ApiSecret;
 use crate::callbacks::{GuardedResolver, Lookup, Target};
-use crate::http::{BodyError, broken, read_body, retry_after_seconds};
+use crate::http::{BodyError, broken, client_builder, read_body, retry_after_seconds};
 
 /// The longest time to wait for a connection.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ impl<L> HttpWarehouses<L> {
     /// # Errors
     /// [`WarehouseClientError`] when TLS cannot start.
     pub fn new(guard: Guard, lookup: impl Lookup, limit: Duration, sealer: L) -> Result<Self, WarehouseClientError> {
-        let client = Client::builder()
+        let client = client_builder()
             .user_agent(USER_AGENT)
             .timeout(limit)
             .connect_timeout(limit.min(CONNECT_TIMEOUT_MAX))

@@ -25,7 +25,7 @@ pub(super) fn transport(endpoint: &str) -> Transport {
 /// With the system's roots, which are read only where they are needed.
 fn connect(is_secret: bool) -> Connector {
     let builder = Connector::builder();
-    if is_secret { builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build() } else { builder.build_http() }
+    if is_secret { builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build() } else { builder.build_http() }
 }
 
 async fn send(connector: &Connector, post: Post, limit: Duration) -> Answer {

@@ -17,6 +17,7 @@ use evenstock_store::{AwsSettings, DynamoStore, dynamodb_client};
 use serde_json::{Value, json};
 
 use super::runtime_api::serve;
+use super::traffic::Traffic;
 use crate::Failure;
 
 /// The key that the events show, and the organization that it belongs to.
@@ -31,12 +32,15 @@ pub(crate) struct Cloud {
     pub(crate) address: String,
     /// The table's name.
     pub(crate) table: String,
+    /// What came.
+    pub(crate) traffic: Arc<Traffic>,
     _dynamo: LocalDynamo,
 }
 
 struct Services {
     client: reqwest::Client,
     dynamodb: String,
+    traffic: Arc<Traffic>,
 }
 
 impl Cloud {
@@ -44,10 +48,13 @@ impl Cloud {
         let template = Template::built_in()?;
         let dynamo = LocalDynamo::start(None, &template.table).await?;
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let services = Arc::new(Services { client, dynamodb: dynamo.endpoint().to_owned() });
-        let address = serve(Router::new().fallback(answer).with_state(services)).await?;
+        let traffic = Arc::<Traffic>::default();
+        let (dynamodb, met) = (dynamo.endpoint().to_owned(), Arc::clone(&traffic));
+        let services = Arc::new(Services { client, dynamodb, traffic: Arc::clone(&traffic) });
+        let router = Router::new().fallback(answer).with_state(services);
+        let address = serve(router, move || met.connected()).await?;
         put_key(dynamo.endpoint(), &template.table.name).await?;
-        Ok(Self { address, table: template.table.name, _dynamo: dynamo })
+        Ok(Self { address, table: template.table.name, traffic, _dynamo: dynamo })
     }
 }
 
@@ -71,6 +78,7 @@ async fn put_key(endpoint: &str, table: &str) -> Result<(), Failure> {
 }
 
 async fn answer(State(services): State<Arc<Services>>, headers: HeaderMap, body: Bytes) -> Response {
+    services.traffic.called(&headers);
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let asked = || serde_json::from_slice::<Value>(&body).unwrap_or_default();
     let reply = match target {

@@ -57,7 +57,7 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(fail))
             .route("/2018-06-01/runtime/init/error", post(fail_at_start))
             .with_state(Arc::clone(&shared));
-        let address = serve(router).await?;
+        let address = serve(router, || ()).await?;
         Ok(Self { address, shared })
     }
 
@@ -71,11 +71,13 @@ impl RuntimeApi {
     }
 }
 
-/// Serves on a free port of loopback, and answers without waiting for more to send: its address.
-pub(crate) async fn serve(router: Router) -> Result<String, Failure> {
+/// Serves on a free port of loopback, tells `connected` of each connection, and answers without waiting for more to
+/// send: its address.
+pub(crate) async fn serve(router: Router, connected: impl Fn() + Send + 'static) -> Result<String, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?.to_string();
-    let listener = listener.tap_io(|stream| {
+    let listener = listener.tap_io(move |stream| {
+        connected();
         if let Err(error) = stream.set_nodelay(true) {
             tracing::warn!(%error, "answers may be delayed");
         }

@@ -10,10 +10,12 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, version};
 
+use super::traffic::Traffic;
 use crate::Failure;
 
 /// The roots that a deployed function trusts.
@@ -82,14 +84,16 @@ impl Certificates {
         self.roots_with("system-roots.pem", &tokio::fs::read(bundle).await?).await
     }
 
-    /// Serves TLS 1.3 on a free port of loopback and passes on to `plain`: its address.
-    pub(crate) async fn serve(&self, plain: String) -> Result<String, Failure> {
+    /// Serves TLS 1.3 on a free port of loopback and passes on to `plain`, which counts the connection; one whose
+    /// handshake fails is counted here: its address.
+    pub(crate) async fn serve(&self, plain: String, traffic: Arc<Traffic>) -> Result<String, Failure> {
         let mut chain = Vec::new();
         for name in ["server.pem", "between.pem"] {
             chain.push(CertificateDer::from_pem_file(self.path(name))?);
         }
         let key = PrivateKeyDer::from_pem_file(self.path("server.key"))?;
-        let mut config = ServerConfig::builder_with_protocol_versions(&[&version::TLS13])
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&version::TLS13])?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -98,9 +102,9 @@ impl Certificates {
         let address = listener.local_addr()?.to_string();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, plain) = (acceptor.clone(), plain.clone());
+                let (acceptor, plain, traffic) = (acceptor.clone(), plain.clone(), Arc::clone(&traffic));
                 tokio::spawn(async move {
-                    if let Err(error) = pass_on(&acceptor, stream, &plain).await {
+                    if let Err(error) = pass_on(&acceptor, stream, &plain, &traffic).await {
                         tracing::debug!(%error, "a TLS connection ended");
                     }
                 });
@@ -110,9 +114,9 @@ impl Certificates {
     }
 }
 
-async fn pass_on(acceptor: &TlsAcceptor, stream: TcpStream, plain: &str) -> std::io::Result<()> {
+async fn pass_on(acceptor: &TlsAcceptor, stream: TcpStream, plain: &str, traffic: &Traffic) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut client = acceptor.accept(stream).await?;
+    let mut client = acceptor.accept(stream).await.inspect_err(|_| traffic.connected())?;
     let mut server = TcpStream::connect(plain).await?;
     server.set_nodelay(true)?;
     copy_bidirectional(&mut client, &mut server).await?;
