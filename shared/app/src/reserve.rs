@@ -138,13 +138,14 @@ where
         Some(refused) => {
             // Refusals are decided afresh, but only once nothing is left of the one before.
             complete(deps, &refused).await?;
-            let refusals = look_first(deps, asked, &refused).await?;
+            let restart = |current: &Reservation, now| current.restart(now, asked.ttl_seconds, asked.actor);
+            // By the names of the attempt to come: those of the one before are void at its levels.
+            let Transition::Moved(next) = restart(&refused, clock.now()) else { return Ok(None) };
+            let refusals = look_first(deps, asked, &next).await?;
             if !refusals.is_empty() {
                 return Ok(Some(ReserveResult::Refused(refusals)));
             }
-            let again = advance(deps, &asked.organization, id, |current, now| {
-                current.restart(now, asked.ttl_seconds, asked.actor)
-            });
+            let again = advance(deps, &asked.organization, id, restart);
             match again.await? {
                 SettleResult::Settled { reservation, .. } => make(deps, asked, reservation).await,
                 SettleResult::Conflict { .. } | SettleResult::Unknown => Ok(None),
