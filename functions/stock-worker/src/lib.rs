@@ -48,7 +48,7 @@ pub async fn handle<S: StockStore, C: Clock>(
     let batch = Batch::new(event)?;
     let (origins, records) = (batch.origins(), batch.len());
     let open = || info_span!("ApplyBatch", otel.kind = "consumer", otel.links = Empty, trace_id = Empty, records);
-    Ok(origins.trace(open, apply(worker, batch, &origins)).await)
+    Ok(origins.trace(open, Box::pin(apply(worker, batch, &origins))).await)
 }
 
 async fn apply<S: StockStore, C: Clock>(
@@ -59,7 +59,8 @@ async fn apply<S: StockStore, C: Clock>(
     let groups = group(&mut batch, &worker.ids);
     let levels = groups.len();
     let work = groups.into_iter().map(async |(key, group)| {
-        let apply = apply_group(&worker.store, &worker.clock, &key, &group.events);
+        // Large, and each future around it would move it once more: it stays where it is put here.
+        let apply = Box::pin(apply_group(&worker.store, &worker.clock, &key, &group.events));
         let result = origins.part(&group.places).trace(|| span_of(&key, &group), apply).await;
         (key, group, result)
     });
