@@ -152,7 +152,7 @@ async fn dispute_whose_conflict_was_not_recorded_is_recorded_by_the_next_batch()
 async fn difference_that_another_batch_settled_meanwhile_is_no_conflict() {
     let shop = Shop::with(&["CAP"], &[&[CentralAnswer::Stale]]).await;
     let level = shop.store.load(&key("CAP")).await.unwrap().unwrap().level;
-    let behind = CentralCopy { through: 0, version: 3, quantity: 0, correction: None, dispute: None };
+    let behind = CentralCopy { through: 0, version: 3, quantity: 4, correction: None, dispute: None };
     let settled = CentralCopy { through: level.version, version: 4, quantity: 10, correction: None, dispute: None };
     assert!(shop.store.save_copy(&key("CAP"), None, &behind).await.unwrap());
     let store = Arc::clone(&shop.store);
