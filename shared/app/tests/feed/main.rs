@@ -17,6 +17,7 @@
 mod audit;
 mod offers;
 mod reader;
+mod repair;
 mod store;
 mod world;
 
