@@ -120,3 +120,20 @@ async fn decided_number_comes_after_a_count_whose_clock_leads() {
     shelf.resolve(&shelf.store, &id, ConflictChoice::Quantity(Quantity::new(7).unwrap())).await;
     assert_eq!(level(&shelf.store, &key("CAP")).await.available, 7, "somebody looked, and said so");
 }
+
+/// Somebody stated the stock since, so that a plain count would not have to look back; what contradicts it does.
+#[tokio::test]
+async fn late_change_that_contradicts_is_judged_where_the_journal_has_left_the_level() {
+    let shelf = Shelf::of_ten().await;
+    let late = shelf.clock.now();
+    shelf.clock.advance_ms(1_000);
+    let (quantity, means, sequence) = (Quantity::new(50).unwrap(), Means::OnHand, 0);
+    let stated = EventBody::Count { quantity, means, sequence };
+    apply(shelf.store.inner(), &shelf.clock, &key("CAP"), "stated", stated).await;
+    for n in 0..evenstock_domain::RECENT_ENTRIES_MAX {
+        shelf.clock.advance_ms(1);
+        shelf.sell(&format!("sale {n}")).await;
+    }
+    assert!(level(&shelf.store, &key("CAP")).await.spilled_through > late);
+    assert_eq!(shelf.count(19, Some(20), late).await, CountOutcome::Conflict);
+}

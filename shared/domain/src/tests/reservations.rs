@@ -176,3 +176,33 @@ fn undo_gives_back_what_was_reserved(#[case] entries_between: i64) {
     assert_eq!(units(&ledger), (10, 0));
     assert_eq!(ledger.one(reserve_event(&given_up)), Outcome::Duplicate, "a late repetition of it changes nothing");
 }
+
+#[test]
+fn names_of_states_are_read_as_they_are_written() {
+    use ReservationState::{Expired, Fulfilled, Held, Pending, Released};
+    for state in [Pending, Held, Released, Fulfilled, Expired] {
+        assert_eq!(ReservationState::parse(state.as_str()), Some(state));
+        assert_eq!(state.is_end(), !matches!(state, Pending | Held), "{state:?}");
+    }
+    assert_eq!((ReservationState::parse("gone"), Fulfilled.as_str()), (None, "fulfilled"));
+}
+
+#[test]
+fn one_in_the_making_is_looked_at_after_two_minutes_and_a_held_one_when_it_runs_out() {
+    assert_eq!((pending().due_at(), held().due_at()), (Some(at(120)), Some(at(900))));
+    assert_eq!(moved(held().expire(at(900))).due_at(), None);
+}
+
+#[test]
+fn units_that_were_held_and_given_back_are_no_refusal() {
+    let released = moved(held().release(at(2), ActorCode(1)));
+    assert_eq!(released.refuse(at(3)), Transition::Conflict(ReservationState::Released));
+    assert_eq!(moved(pending().refuse(at(2))).refuse(at(3)), Transition::Repeated);
+}
+
+/// The group is stored, so no other version of this program may find another one.
+#[test]
+fn group_of_the_index_follows_from_the_name_for_ever() {
+    let bucket = |id: &str| Reservation { id: ReservationId::parse(id).unwrap(), ..pending() }.due_bucket();
+    assert_eq!(["r-1", "r-2", "r-3", "r-4"].map(bucket), [5, 1, 12, 6]);
+}

@@ -150,3 +150,10 @@ fn states_of_runs_have_names_that_lead_back() {
     }
     assert_eq!(SyncRunState::parse("other"), None);
 }
+
+/// The group is stored, so no other version of this program may find another one.
+#[test]
+fn group_of_the_index_follows_from_the_name_for_ever() {
+    let bucket = |id: &str| StoreSync::due_bucket(&StoreId::parse(id).unwrap());
+    assert_eq!(["s-1", "s-2", "s-3", "s-4"].map(bucket), [10, 5, 2, 6]);
+}
