@@ -23,7 +23,7 @@ async fn sync(store: &MemoryStore, clock: &FixedClock, location: &str, mode: Bul
 
 fn counted(outcome: BulkOutcome) -> (u64, u64) {
     match outcome {
-        BulkOutcome::Done(counters) => (u64::from(counters.updated), u64::from(counters.skipped)),
+        BulkOutcome::Done(counters) => (counters.updated, counters.skipped),
         other => panic!("{other:?}"),
     }
 }

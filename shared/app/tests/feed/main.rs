@@ -15,6 +15,7 @@
 )]
 
 mod audit;
+mod marks;
 mod offers;
 mod reader;
 mod repair;
