@@ -3,14 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use evenstock_app::testing::worlds::turns;
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
 use evenstock_app::{Answer, Clock, Create, CreateResult, Settled, StockStore, apply_group, create, request};
 use evenstock_domain::{
-    ActorCode, EventBody, EventIdKey, LevelKey, LocationId, Means, OrganizationId, Outcome, PAGE_ENTRIES, Quantity,
+    ActorCode, EventBody, EventIdKey, LevelKey, LocationId, OrganizationId, Outcome, PAGE_ENTRIES, Quantity,
     RECENT_ENTRIES_MAX, Rejection, Sku, Source, StockEvent, Timestamp,
 };
 
@@ -107,32 +107,6 @@ async fn repetition_on_a_full_level_is_answered_as_before_and_needs_no_room() {
     assert_eq!(full.entries().await, RECENT_ENTRIES_MAX, "nothing was moved for it");
 }
 
-/// More counts than a level has room for make room before they are decided; these then need none, for they confirm it.
-#[tokio::test]
-async fn newest_entry_stays_in_a_level_that_many_counts_confirm() {
-    let full = Full::level().await;
-    full.clock.advance_ms(1);
-    full.take("next", 1).await;
-    while full.entries().await < PAGE_ENTRIES {
-        full.clock.advance_ms(1);
-        full.take(&format!("{} entries", full.entries().await), 1).await;
-    }
-    let before = full.store.load(&full.key).await.unwrap().unwrap().level;
-    let counts: Vec<_> = (1..=i64::try_from(RECENT_ENTRIES_MAX).unwrap())
-        .map(|n| {
-            let quantity = Quantity::new(before.available).unwrap();
-            let count =
-                full.event(&format!("count {n}"), EventBody::Count { quantity, means: Means::Available, sequence: 0 });
-            StockEvent { time: count.time.plus_millis(n), source: Source::parse("erp").unwrap(), ..count }
-        })
-        .collect();
-    let counted = apply_group(&full.store, &full.clock, &full.key, &counts).await;
-    assert_eq!(counted.outcomes, vec![Outcome::Applied; counts.len()], "{counted:?}");
-    let after = full.store.load(&full.key).await.unwrap().unwrap().level;
-    assert_eq!(after.observed.map(|observed| observed.time), counts.last().map(|count| count.time));
-    assert_eq!((after.version, after.recent.last()), (before.version, before.recent.last()));
-}
-
 /// A request in doubt is searched for in the pages before it is written. While it was, its twin was applied and moved into
 /// a page that the search has not seen.
 #[tokio::test]
@@ -144,14 +118,7 @@ async fn request_whose_twin_left_the_level_since_the_search_counts_once() {
         full.clock.advance_ms(1);
         full.take("first to spill", 1).await;
         let mut slow = pin!(request(&full.store, &full.clock, &full.key, &late));
-        let mut context = Context::from_waker(Waker::noop());
-        let mut settled = None;
-        for _ in 0..meets_after {
-            if let Poll::Ready(done) = slow.as_mut().poll(&mut context) {
-                settled = Some(done);
-                break;
-            }
-        }
+        let settled = turns(slow.as_mut(), meets_after);
         let twin = request(full.store.inner(), &full.clock, &full.key, &late).await.unwrap();
         assert!(matches!(twin.answer, Answer::Applied(_)));
         let others = RECENT_ENTRIES_MAX + PAGE_ENTRIES;

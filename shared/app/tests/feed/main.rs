@@ -15,10 +15,9 @@
 )]
 
 mod audit;
-mod marks;
 mod offers;
 mod reader;
-mod repair;
+mod repairs;
 mod store;
 mod world;
 
