@@ -1,11 +1,12 @@
-//! What randomized worlds are made of: seeds, numbers, clocks that differ, and the running of futures by hand.
+//! What randomized worlds are made of: seeds, numbers, clocks that differ, and the running of processes by hand, so that
+//! another one comes in between at any point.
 //!
 //! Knows nothing of stock. A world is a function of its seed alone, on every machine, so the stream of numbers must
 //! never change: regressions are kept as seeds.
 
 use core::future::Future;
 use core::ops::Range;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicI64, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
@@ -92,4 +93,28 @@ pub fn finish<T>(mut work: Pin<Box<dyn Future<Output = T> + '_>>) -> T {
         }
     }
     panic!("it hangs");
+}
+
+/// Gives a process so many turns; what it came to, if it came to its end.
+pub fn turns<T>(mut process: Pin<&mut impl Future<Output = T>>, count: usize) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..count {
+        if let Poll::Ready(done) = process.as_mut().poll(&mut context) {
+            return Some(done);
+        }
+    }
+    None
+}
+
+/// Runs a process for so many turns, then another one to its end beside it, then the first one to its end.
+pub async fn meeting<T, U>(
+    first: impl Future<Output = T>,
+    turns_before: usize,
+    second: impl Future<Output = U>,
+) -> (T, U) {
+    let mut first = pin!(first);
+    match turns(first.as_mut(), turns_before) {
+        Some(done) => (done, second.await),
+        None => futures::join!(first, second),
+    }
 }

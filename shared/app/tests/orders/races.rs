@@ -1,10 +1,10 @@
 //! What meets while an import or a job is under way: each race at each point where it can come in between.
 
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll, Waker};
+use core::pin::pin;
 use std::sync::Mutex;
 
 use evenstock_app::testing::contract::registration;
+use evenstock_app::testing::worlds::{meeting, turns};
 use evenstock_app::testing::{FixedClock, MemoryStore};
 use evenstock_app::{
     BreakerStore, Imported, MarketplaceAccount, MarketplaceError, MarketplaceStores, OrderMarketplace, ReceiptStore,
@@ -30,26 +30,6 @@ async fn noted(count: usize) -> Counted {
         note_receipt(&rig.store, &rig.clock, &rig.of, &id(&format!("r{n}"))).await.unwrap();
     }
     rig
-}
-
-/// Gives a process so many turns; what it came to, if it came to its end.
-fn turns<T>(mut process: Pin<&mut impl Future<Output = T>>, count: usize) -> Option<T> {
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..count {
-        if let Poll::Ready(done) = process.as_mut().poll(&mut context) {
-            return Some(done);
-        }
-    }
-    None
-}
-
-/// Runs a process for so many turns, then another one to its end beside it, then the first one to its end.
-async fn meeting<T, U>(first: impl Future<Output = T>, turns_before: usize, second: impl Future<Output = U>) -> (T, U) {
-    let mut first = pin!(first);
-    match turns(first.as_mut(), turns_before) {
-        Some(done) => (done, second.await),
-        None => futures::join!(first, second),
-    }
 }
 
 async fn job<S, M>(rig: &Rig<S, M>, name: &str, limits: SyncLimits) -> SyncOutcome
