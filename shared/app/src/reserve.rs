@@ -136,9 +136,13 @@ where
         Some(reservation) if reservation.held_at.is_some() => replay(deps, reservation).await.map(Some),
         Some(pending) if pending.state == ReservationState::Pending => make(deps, asked, pending).await,
         Some(refused) => {
-            // Refusals are decided afresh, but only once nothing is left of the one before.
+            // Refusals are decided afresh, but only once nothing is left of the one before, and under the ids of the next
+            // one: the levels remember what became of the old ones.
             complete(deps, &refused).await?;
-            let refusals = look_first(deps, asked, &refused).await?;
+            let Transition::Moved(next) = refused.restart(clock.now(), asked.ttl_seconds, asked.actor) else {
+                return Ok(None);
+            };
+            let refusals = look_first(deps, asked, &next).await?;
             if !refusals.is_empty() {
                 return Ok(Some(ReserveResult::Refused(refusals)));
             }

@@ -13,6 +13,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod attempts;
 mod audit;
 mod store;
 mod world;
