@@ -11,6 +11,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod answers;
 mod centre;
 mod world;
 
