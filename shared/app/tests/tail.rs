@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use evenstock_app::testing::worlds::turns;
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
 use evenstock_app::{Answer, Clock, Create, CreateResult, Settled, StockStore, apply_group, create, request};
 use evenstock_domain::{
@@ -118,14 +118,7 @@ async fn request_whose_twin_left_the_level_since_the_search_counts_once() {
         full.clock.advance_ms(1);
         full.take("first to spill", 1).await;
         let mut slow = pin!(request(&full.store, &full.clock, &full.key, &late));
-        let mut context = Context::from_waker(Waker::noop());
-        let mut settled = None;
-        for _ in 0..meets_after {
-            if let Poll::Ready(done) = slow.as_mut().poll(&mut context) {
-                settled = Some(done);
-                break;
-            }
-        }
+        let settled = turns(slow.as_mut(), meets_after);
         let twin = request(full.store.inner(), &full.clock, &full.key, &late).await.unwrap();
         assert!(matches!(twin.answer, Answer::Applied(_)));
         let others = RECENT_ENTRIES_MAX + PAGE_ENTRIES;

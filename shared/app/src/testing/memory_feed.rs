@@ -1,10 +1,10 @@
-//! The change feed in memory.
+//! The change feed in memory, and its repair under faults.
 
 use std::collections::BTreeMap;
 
 use evenstock_domain::{ChangePage, FEED_PAGE_GRACE_MS, FeedMarker, FeedTail, LevelKey, OrganizationId, Timestamp};
 
-use super::MemoryStore;
+use super::{FaultyStore, MemoryStore};
 use crate::{FeedStore, LevelScan, RepairPass, RepairStore, ScanPage, StoreError};
 
 /// One organization's feed.
@@ -115,5 +115,21 @@ impl RepairStore for MemoryStore {
             state.repair = Some(pass.clone());
         }
         Ok(unchanged)
+    }
+}
+
+impl<S: LevelScan> LevelScan for FaultyStore<S> {
+    async fn scan_levels(&self, after: Option<&LevelKey>, limit: u32) -> Result<ScanPage, StoreError> {
+        self.call("scan_levels", self.inner.scan_levels(after, limit)).await
+    }
+}
+
+impl<S: RepairStore> RepairStore for FaultyStore<S> {
+    async fn repair_pass(&self) -> Result<Option<RepairPass>, StoreError> {
+        self.call("repair_pass", self.inner.repair_pass()).await
+    }
+
+    async fn save_repair_pass(&self, expected: Option<&RepairPass>, pass: &RepairPass) -> Result<bool, StoreError> {
+        self.call("save_repair_pass", self.inner.save_repair_pass(expected, pass)).await
     }
 }

@@ -17,6 +17,7 @@
 mod audit;
 mod offers;
 mod reader;
+mod repairs;
 mod store;
 mod world;
 
