@@ -3,8 +3,8 @@
 use evenstock_app::testing::contract::registration;
 use evenstock_app::testing::{MemoryStore, ScriptedMarketplace};
 use evenstock_app::{
-    Imported, MarketplaceError, RegisterStore, StockSignal, cancel_order, import_order, note_receipt, order_row,
-    register_store, sync_report,
+    Consequences, Imported, MarketplaceError, RegisterStore, StockSignal, cancel_order, import_order, note_receipt,
+    order_row, receipt_consequences, register_store, sync_report,
 };
 use evenstock_domain::{OrderStock, ReceiptError, ReceiptState, SyncStatus};
 use serde_json::json;
@@ -132,4 +132,17 @@ async fn noted_receipt_waits_for_the_worker_and_is_known_once() {
     let row = order_row(&rig.receipt("r").await);
     assert_eq!((&row["status"], &row["attempt"], &row["amount"]), (&json!("pending"), &json!(0), &json!(null)));
     assert_eq!(rig.store.receipts().len(), 1);
+}
+
+#[tokio::test]
+async fn receipt_that_is_written_again_moves_nothing_and_is_told_no_more() {
+    let rig = Rig::with(vec![Ok(order("o", "USD", 2, false))]).await;
+    let imported = rig.import("r", "me").await;
+    let cancelled = cancel_order(&rig.store, &rig.clock, &rig.of, &id("r")).await.unwrap();
+    let told = |old, new| {
+        let Consequences { changes, announcements } = receipt_consequences(old, new);
+        (changes.len(), announcements.len())
+    };
+    assert_eq!((told(None, &imported), told(Some(&imported), &cancelled)), ((1, 1), (1, 0)));
+    assert_eq!((told(Some(&imported), &imported), told(Some(&cancelled), &cancelled)), ((0, 0), (0, 0)));
 }

@@ -104,6 +104,24 @@ async fn registration_at_any_point_of_an_import_is_kept_and_so_is_the_answer() {
     }
 }
 
+#[tokio::test]
+async fn receipt_that_two_import_at_once_is_asked_about_once() {
+    for meets_after in 0..TURNS {
+        let rig = counted().await.yielding();
+        let name = id("r");
+        let met = meeting(
+            Box::pin(import_order(rig.deps(), &rig.of, &name, "one")),
+            meets_after,
+            Box::pin(import_order(rig.deps(), &rig.of, &name, "other")),
+        );
+        let (one, other) = met.await;
+        for imported in [one.unwrap(), other.unwrap()] {
+            assert!(matches!(imported, Imported::Answered(_)), "after {meets_after} turns");
+        }
+        assert_eq!(rig.marketplace.asked()["r"], 1, "after {meets_after} turns");
+    }
+}
+
 /// Answers whoever shows any token, and keeps what was shown.
 #[derive(Debug, Default)]
 struct Doorman(Mutex<Vec<String>>);
@@ -265,6 +283,24 @@ async fn answer_that_comes_after_its_claim_was_taken_over_gives_the_callers_the_
     let Imported::Answered(late) = slow.await.unwrap() else { panic!("it was answered") };
     assert_eq!((&*late, rig.marketplace.asked()["r"]), (&heir, 2), "twins get equal answers");
     assert_eq!(rig.available().await, -1);
+}
+
+#[tokio::test]
+async fn importer_whose_claim_was_taken_over_gives_no_receipt_that_its_heir_still_asks_about() {
+    let rig = counted().await;
+    let name = id("r");
+    let mut slow = pin!(import_order(rig.deps(), &rig.of, &name, "slow"));
+    while rig.marketplace.asked().is_empty() {
+        assert!(turns(slow.as_mut(), 1).is_none());
+    }
+    rig.clock.advance_ms(60_000);
+    let mut heir = pin!(import_order(rig.deps(), &rig.of, &name, "heir"));
+    while rig.marketplace.asked()["r"] < 2 {
+        assert!(turns(heir.as_mut(), 1).is_none());
+    }
+    assert_eq!(slow.await.unwrap(), Imported::Busy, "it has no time left to wait for its heir");
+    let Imported::Answered(receipt) = heir.await.unwrap() else { panic!("it was answered") };
+    assert_eq!(receipt.state(), ReceiptState::Success);
 }
 
 /// An index shows a write late, which is as if the write came late: the jobs look, find nothing, and then it is there.

@@ -3,12 +3,14 @@
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-use evenstock_app::testing::{MemoryStore, ScriptedMarketplace};
+use evenstock_app::testing::contract::registration;
+use evenstock_app::testing::{Fault, FaultyStore, MemoryStore, ScriptedMarketplace};
 use evenstock_app::{
-    EnqueueReport, MarketplaceError, MarketplaceStores, QueueName, ReceiptStore, SweepLimits, SyncLimits, SyncOutcome,
-    enqueue_due_stores, note_receipt, store_announcements, sync_store,
+    EnqueueReport, MarketplaceError, MarketplaceStores, QueueName, ReceiptStore, ReceiptWrite, RegisterStore,
+    SweepLimits, SyncLimits, SyncOutcome, enqueue_due_stores, note_receipt, register_store, store_announcements,
+    sync_store,
 };
-use evenstock_domain::{Claimed, Completed, ReceiptState, RetryPolicy, SyncRunState};
+use evenstock_domain::{Claimed, Completed, DUE_BUCKETS, Receipt, ReceiptState, RetryPolicy, StoreId, SyncRunState};
 
 use crate::rig::{CountingMarketplace, LIMITS, Rig, id, order, rig, start};
 
@@ -77,6 +79,7 @@ async fn another_job_waits_for_the_lease_of_a_dead_one_and_then_goes_on_with_its
     let told = store_announcements(Some(&begun), &ended);
     assert_eq!(told.iter().map(|told| told.event.as_str()).collect::<Vec<_>>(), ["sync.completed"]);
     assert_eq!(told, store_announcements(Some(&begun), &ended), "the same names each time");
+    assert_eq!(store_announcements(Some(&ended), &ended), [], "a later write of the store tells of no run again");
 }
 
 #[tokio::test]
@@ -109,6 +112,39 @@ async fn two_schedulers_at_once_send_one_job_and_a_lost_job_is_sent_again() {
     assert_eq!(tick(&rig).await.enqueued_jobs, 1);
 }
 
+/// So many stores that two of them are in one group, of which a page lists one.
+#[tokio::test]
+async fn every_due_store_of_a_group_is_queued_by_one_run() {
+    let rig = noted(0).await;
+    let count = u32::from(DUE_BUCKETS) + 1;
+    for n in 0..count {
+        let external_id = StoreId::parse(&format!("ext-{n}")).unwrap();
+        let asked = RegisterStore { external_id, ..registration(&format!("due-{n}")) };
+        let registered = register_store(&rig.store, &rig.sealer, &rig.clock, &asked).await.unwrap();
+        let of = rig.store.load_store(&registered.store).await.unwrap().unwrap();
+        note_receipt(&rig.store, &rig.clock, &of, &id("r")).await.unwrap();
+    }
+    let limits = SweepLimits { page: 1, until: start().plus_millis(60_000) };
+    let report = enqueue_due_stores(&rig.store, &rig.queue, &rig.clock, limits).await.unwrap();
+    assert_eq!(report, EnqueueReport { scanned_stores: count, enqueued_jobs: count, failed: 0, finished: true });
+    assert_eq!(rig.queue.bodies(QueueName::StoreSync).len(), count as usize);
+}
+
+#[tokio::test]
+async fn job_that_our_store_let_down_leaves_its_lease_to_the_next_at_once() {
+    let Rig { store, marketplace, sealer, clock, queue, of } = noted(1).await;
+    let mut lists = 0;
+    let plan = move |operation| {
+        lists += u32::from(operation == "due_receipts");
+        if operation == "due_receipts" && lists == 1 { Fault::Corrupt } else { Fault::None }
+    };
+    let rig = Rig { store: FaultyStore::new(store, plan), marketplace, sealer, clock, queue, of };
+    let job = async |name| sync_store(rig.deps(), &rig.queue, &rig.of.store.id, (name, name), LIMITS).await.outcome;
+    job("let down").await.unwrap_err();
+    assert_eq!(job("next").await.unwrap(), SyncOutcome::Completed);
+    assert_eq!(rig.marketplace.asked().len(), 1);
+}
+
 #[tokio::test]
 async fn settled_store_is_watched_no_more_and_waiting_ones_are_looked_at_in_time() {
     let rig = noted(1).await;
@@ -132,6 +168,23 @@ async fn settled_store_is_watched_no_more_and_waiting_ones_are_looked_at_in_time
     work(&rig, "5").await;
     assert_eq!(rig.receipt("l").await.state(), ReceiptState::Success);
     assert_eq!(rig.available().await, -2);
+}
+
+/// An index shows a receipt late, which is as if it were written late, by somebody whom the watch has been set for already.
+#[tokio::test]
+async fn store_is_watched_on_after_a_look_that_found_what_the_one_before_had_not_seen() {
+    let rig = noted(1).await;
+    let watch = async || rig.store.load_store(&rig.of.store.id).await.unwrap().unwrap().store.sync.watch;
+    let late = Receipt { id: id("late"), ..rig.receipt("r0").await };
+    assert_eq!(work(&rig, "1").await, SyncOutcome::Completed);
+    rig.clock.advance_ms(60_000);
+    assert_eq!(rig.store.save_receipt(None, &late).await.unwrap(), ReceiptWrite::Saved);
+    assert_eq!(work(&rig, "2").await, SyncOutcome::Completed);
+    assert_eq!(rig.receipt("late").await.state(), ReceiptState::Success);
+    assert!(watch().await.is_some_and(|watch| watch.idle), "what this look wrote may not show yet");
+    rig.clock.advance_ms(60_000);
+    assert_eq!(work(&rig, "3").await, SyncOutcome::Completed);
+    assert_eq!(watch().await, None);
 }
 
 #[tokio::test]

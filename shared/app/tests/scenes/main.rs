@@ -10,6 +10,8 @@
 
 mod bulk;
 mod counts;
+mod creations;
+mod ends;
 mod journal;
 mod keys;
 mod stage;

@@ -37,8 +37,13 @@ pub(crate) fn delta(units: i64) -> EventBody {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Self::with(|_| Fault::None)
+    }
+
+    /// A stage whose store's calls have these fates.
+    pub(crate) fn with(plan: impl FnMut(&'static str) -> Fault + Send + 'static) -> Self {
         Self {
-            store: FaultyStore::new(MemoryStore::default(), |_| Fault::None),
+            store: FaultyStore::new(MemoryStore::default(), plan),
             clock: FixedClock::at(Timestamp::EPOCH.plus_millis(1_800_000_000_000)),
             ids: EventIdKey::new(*b"0123456789abcdef"),
         }
