@@ -91,6 +91,30 @@ fn pages_adjoin_when_none_is_missing_before_the_level() {
     assert!(adjoins(&[first.clone(), second.clone(), ahead]), "a copy of what is still in the level");
 }
 
+/// A writer died between storing a page and dropping its entries.
+#[test]
+fn entry_that_stands_in_a_page_and_in_the_level_is_one() {
+    let mut ledger = Ledger::new();
+    for n in 0..i64::try_from(PAGE_ENTRIES).unwrap() {
+        ledger.one(delta(&n.to_string(), n, 1));
+    }
+    let Ledger { level, pages, .. } = &ledger;
+    let copy = Past::reaching(at(0), vec![level.full_page().unwrap()]);
+    assert!(pages.is_empty());
+    assert_eq!(level.journal(&copy).count(), PAGE_ENTRIES);
+}
+
+#[test]
+fn event_is_not_decided_on_a_search_that_did_not_reach_back_to_it() {
+    let Ledger { level, pages, now } = spilled();
+    let late = [delta("x", 0, 1)];
+    let start = Past::needed(&level, &late).unwrap();
+    let decided = |past: &Past| decide(&level, &late, past, now).outcomes.len();
+    assert_eq!(decided(&Past::none()), 0);
+    assert_eq!(decided(&Past::reaching(start.plus_millis(1), pages.clone())), 0);
+    assert_eq!(decided(&Past::reaching(start, pages)), 1);
+}
+
 #[rstest]
 #[case::delta(delta("x", 0, 1), SEARCH_MARGIN_MS)]
 #[case::count(count("x", 0, 1, Means::Available), SEARCH_MARGIN_MS)]

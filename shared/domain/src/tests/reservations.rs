@@ -194,6 +194,11 @@ fn one_in_the_making_is_looked_at_after_two_minutes_and_a_held_one_when_it_runs_
 }
 
 #[test]
+fn thirty_days_are_the_longest_without_an_extension() {
+    assert_eq!(TTL_SECONDS_MAX, 2_592_000);
+}
+
+#[test]
 fn units_that_were_held_and_given_back_are_no_refusal() {
     let released = moved(held().release(at(2), ActorCode(1)));
     assert_eq!(released.refuse(at(3)), Transition::Conflict(ReservationState::Released));
