@@ -9,10 +9,12 @@
 )]
 
 mod bulk;
+mod callbacks;
 mod counts;
 mod creations;
 mod ends;
 mod journal;
 mod keys;
+mod lists;
 mod stage;
 mod triggers;
