@@ -3,50 +3,30 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemorySealer, MemoryStore};
-use evenstock_app::{CallbackJob, CallbackStore, FrozenEvent, Sealer, register_endpoint, secret_context};
-use evenstock_callback_worker::{Callbacks, handle};
-use evenstock_domain::{DeliveryState, Endpoint, EventType, RetrySchedule, Secrets, Subscription, Timestamp};
+use evenstock_app::CallbackStore;
+use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
+use evenstock_callback_worker::handle;
+use evenstock_domain::DeliveryState;
 
-use crate::world::{SECRET, Scripted, Sent, endpoint_id, organization, sqs};
+use crate::world::{Failing, endpoint_id, firsts, organization, receiver_of_all, sqs, start};
 
 const TARGET: &str = "https://receiver.example/";
 
 type Calls = Arc<Mutex<BTreeMap<&'static str, u32>>>;
 
 /// A worker whose calls of the store are counted, with an endpoint.
-async fn counted() -> (Callbacks<FaultyStore<MemoryStore>, Sent, Scripted, MemorySealer, FixedClock>, Calls) {
+async fn counted() -> (Failing<FixedClock>, Calls) {
     let calls = Calls::default();
     let counter = Arc::clone(&calls);
     let store = FaultyStore::new(MemoryStore::default(), move |operation| {
         *counter.lock().unwrap().entry(operation).or_default() += 1;
         Fault::None
     });
-    let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
-    let (sealer, clock, id) = (MemorySealer::default(), FixedClock::at(now), endpoint_id("receiver"));
-    let sealed = sealer.seal(&secret_context(&organization(), &id), SECRET).await.unwrap();
-    let secrets = Secrets::new(sealed.as_str().to_owned(), now);
-    let (event, target) = (Subscription::All, TARGET.to_owned());
-    let endpoint = Endpoint { id, event, target, disabled: None, schedule: None, secrets, created_at: now };
-    register_endpoint(store.inner(), &clock, &organization(), endpoint).await.unwrap();
-    let schedule = RetrySchedule::parse("5s").unwrap();
-    let callbacks = Callbacks { store, queue: Sent::default(), sender: Scripted::default(), sealer, clock, schedule };
-    (callbacks, calls)
+    (receiver_of_all(store, FixedClock::at(start()), TARGET).await, calls)
 }
 
 fn ten_events() -> Vec<String> {
-    let job = |n: i64| {
-        let time = Timestamp::from_millis(1_700_000_000_000 - n).unwrap();
-        let event = FrozenEvent {
-            event_id: n.to_string(),
-            event: EventType::StockLow,
-            time,
-            store: None,
-            body: "{}".to_owned(),
-        };
-        CallbackJob::First { organization: organization(), endpoint: endpoint_id("receiver"), event }.to_json()
-    };
-    (0..10).map(job).collect()
+    firsts(0..10)
 }
 
 fn taken(calls: &Calls) -> Vec<(&'static str, u32)> {

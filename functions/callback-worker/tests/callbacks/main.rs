@@ -14,4 +14,6 @@ mod crashes;
 mod faults;
 mod many;
 mod replay;
+mod unfinished;
+mod unstored;
 mod world;

@@ -55,7 +55,7 @@ async fn failed_call_that_cannot_be_stored_comes_back() {
 async fn event_that_cannot_be_kept_for_a_disabled_endpoint_comes_back() {
     let (callbacks, is_ill) = ill("save_delivery").await;
     let off = Disabled { reason: DisabledReason::Owner, at: start() };
-    let change = |endpoint: &mut Endpoint| endpoint.disabled = Some(off.clone());
+    let change = |endpoint: &mut Endpoint| endpoint.disabled = Some(off);
     let (store, clock, id) = (callbacks.store.inner(), &callbacks.clock, endpoint_id("receiver"));
     change_endpoint(store, clock, &organization(), &id, change).await.unwrap();
     assert_eq!(back(&callbacks, &firsts(0..1), "ill").await, 1);

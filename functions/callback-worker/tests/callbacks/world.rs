@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::task::Poll;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use evenstock_app::testing::{FixedClock, MemorySealer, MemoryStore};
+use evenstock_app::testing::{FaultyStore, FixedClock, MemorySealer, MemoryStore};
 use evenstock_app::{
-    Announcement, Call, CallbackSender, CallbackStore, Clock, EventType, InvalidTarget, Outgoing, Queue, QueueDepth,
-    QueueError, QueueName, Sealer, Subscriptions, fan_out, register_endpoint, requeue, secret_context,
+    Announcement, Call, CallbackJob, CallbackSender, CallbackStore, Clock, EventType, FrozenEvent, InvalidTarget,
+    Outgoing, Queue, QueueDepth, QueueError, QueueName, Sealer, Subscriptions, fan_out, register_endpoint, requeue,
+    secret_context,
 };
 use evenstock_callback_worker::{Callbacks, handle};
 use evenstock_domain::{
@@ -110,12 +112,41 @@ impl CallbackSender for Scripted {
     }
 }
 
+/// A worker on a store that fails on purpose.
+pub(crate) type Failing<C> = Callbacks<FaultyStore<MemoryStore>, Sent, Scripted, MemorySealer, C>;
+
+/// Such a worker, with an endpoint that wants everything and is tried once more after five seconds.
+pub(crate) async fn receiver_of_all<C: Clock>(store: FaultyStore<MemoryStore>, clock: C, target: &str) -> Failing<C> {
+    let (sealer, id, now) = (MemorySealer::default(), endpoint_id("receiver"), start());
+    let sealed = sealer.seal(&secret_context(&organization(), &id), SECRET).await.unwrap();
+    let secrets = Secrets::new(sealed.as_str().to_owned(), now);
+    let (event, target) = (Subscription::All, target.to_owned());
+    let endpoint = Endpoint { id, event, target, disabled: None, schedule: None, secrets, created_at: now };
+    register_endpoint(store.inner(), &clock, &organization(), endpoint).await.unwrap();
+    let schedule = RetrySchedule::parse("5s").unwrap();
+    Callbacks { store, queue: Sent::default(), sender: Scripted::default(), sealer, clock, schedule }
+}
+
+/// Messages of so many events for that endpoint.
+pub(crate) fn firsts(numbers: Range<i64>) -> Vec<String> {
+    let job = |n: i64| {
+        let (time, body) = (start().plus_millis(-n), "{}".to_owned());
+        let event = FrozenEvent { event_id: n.to_string(), event: EventType::StockLow, time, store: None, body };
+        CallbackJob::First { organization: organization(), endpoint: endpoint_id("receiver"), event }.to_json()
+    };
+    numbers.map(job).collect()
+}
+
 pub(crate) struct World<P> {
     pub(crate) callbacks: Callbacks<MemoryStore, Sent, P, MemorySealer, FixedClock>,
     pub(crate) subscriptions: Subscriptions,
     /// Messages with the time from which on they can be received.
     waiting: Vec<(Timestamp, String)>,
     batches: usize,
+}
+
+pub(crate) const fn start() -> Timestamp {
+    Timestamp::EPOCH.plus_millis(1_700_000_000_000)
 }
 
 pub(crate) fn organization() -> OrganizationId {
@@ -132,7 +163,7 @@ pub(crate) fn world<P: CallbackSender>(sender: P, schedule: &str) -> World<P> {
         queue: Sent::default(),
         sender,
         sealer: MemorySealer::default(),
-        clock: FixedClock::at(Timestamp::from_millis(1_700_000_000_000).unwrap()),
+        clock: FixedClock::at(start()),
         schedule: RetrySchedule::parse(schedule).unwrap(),
     };
     World { callbacks, subscriptions: Subscriptions::default(), waiting: Vec::new(), batches: 0 }
