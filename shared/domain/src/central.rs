@@ -235,6 +235,11 @@ mod tests {
         assert_eq!((push.delta, push.expected_version, push.through), (-2, 30, 11));
         let (_, second) = passed.pushed(&push, 31).next(&pending);
         assert_eq!(second.map(|push| (push.delta, push.expected_version, push.through)), Some((-1, 31, 12)));
+        assert_eq!(
+            [7, 8].map(|through| copy(through, 30, 5).expected(&pending)),
+            [8, 5],
+            "what was passed by is in it"
+        );
         let done = copy(12, 32, 5);
         assert_eq!(done.next(&pending), (done, None), "known changes are no changes");
     }
