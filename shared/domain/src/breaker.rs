@@ -125,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn breaker_is_failing_from_the_first_failure_until_a_success() {
+        assert!(!Breaker::default().is_failing());
+        let once = Breaker::default().failed(&Admission::Closed, at(0), &CONFIG).unwrap();
+        assert!(once.is_failing() && opened().is_failing());
+        assert!(!once.succeeded(&Admission::Closed).unwrap().is_failing());
+        assert!(Breaker { failures: 0, ..opened() }.is_failing(), "it is not closed");
+    }
+
+    #[test]
     fn success_in_between_starts_the_row_again() {
         let twice = (0..2).fold(Breaker::default(), |b, _| b.failed(&Admission::Closed, at(0), &CONFIG).unwrap());
         let reset = twice.succeeded(&Admission::Closed).unwrap();

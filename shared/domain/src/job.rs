@@ -340,11 +340,35 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_as_they_are_written() {
+        for kind in [JobKind::Trigger, JobKind::Poll, JobKind::Warehouse, JobKind::Stores] {
+            assert_eq!(JobKind::parse(kind.as_str()), Some(kind));
+        }
+        for status in [JobStatus::Queued, JobStatus::Running, JobStatus::Completed, JobStatus::Failed] {
+            assert_eq!(JobStatus::parse(status.as_str()), Some(status));
+        }
+        assert_eq!((JobKind::Poll.as_str(), JobStatus::Running.as_str()), ("poll", "running"));
+        assert_eq!((JobKind::parse(""), JobStatus::parse("")), (None, None));
+    }
+
+    #[test]
+    fn silent_worker_is_waited_for_a_quarter_of_an_hour_and_parts_for_six_hours() {
+        let minute = 60_000;
+        for (kind, minutes) in [(JobKind::Poll, 15), (JobKind::Warehouse, 15), (JobKind::Trigger, 360)] {
+            let mut begun = job(kind);
+            assert!(begun.begin(at(0)));
+            assert!(!begun.is_abandoned(at(minutes * minute - 1)), "{kind:?}");
+            assert!(begun.is_abandoned(at(minutes * minute)), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn last_part_ends_the_whole_and_each_counts_once() {
         let part = |name| JobPart { id: id(name), kind: JobKind::Poll, subject: name.to_owned() };
         let mut whole = job(JobKind::Trigger);
         whole.parts = vec![part("a"), part("b")];
         assert!(whole.finish_part(&id("a"), &applied(3), Some("breaker_open"), at(1)));
+        assert_eq!(whole.parts, [part("b")]);
         assert!(!whole.finish_part(&id("a"), &applied(3), None, at(2)), "told twice");
         assert_eq!(whole.status, JobStatus::Running);
         assert!(whole.finish_part(&id("b"), &applied(4), None, at(3)));

@@ -47,3 +47,38 @@ impl SyncStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use ReceiptState::{Failed, Pending, RateLimited, Success};
+
+    #[rstest]
+    #[case::nothing(&[], SyncStatus::Pending)]
+    #[case::nothing_was_answered(&[Pending, Pending], SyncStatus::Pending)]
+    #[case::all_are_orders(&[Pending, Success, Success], SyncStatus::Success)]
+    #[case::some_are(&[Failed, Success], SyncStatus::Partial)]
+    #[case::some_are_and_the_last_is(&[Success, Failed], SyncStatus::Partial)]
+    #[case::none_is_and_the_last_failed(&[Pending, Failed, RateLimited], SyncStatus::Failed)]
+    #[case::none_is_and_the_last_comes_back(&[RateLimited, Failed], SyncStatus::Partial)]
+    #[case::two_of_each(&[Failed, Failed, Success, Success], SyncStatus::Partial)]
+    fn status_follows_from_the_latest_answers(#[case] latest: &[ReceiptState], #[case] expected: SyncStatus) {
+        assert_eq!(SyncStatus::of(latest), expected);
+    }
+
+    #[test]
+    fn only_the_latest_count() {
+        let mut latest = [Success; SYNC_STATUS_RECEIPTS + 1];
+        latest[SYNC_STATUS_RECEIPTS] = Failed;
+        assert_eq!(SyncStatus::of(&latest), SyncStatus::Success);
+        assert_eq!(SyncStatus::of(&latest[1..]), SyncStatus::Partial);
+    }
+
+    #[test]
+    fn each_has_a_name() {
+        let all = [SyncStatus::Pending, SyncStatus::Success, SyncStatus::Partial, SyncStatus::Failed];
+        assert_eq!(all.map(SyncStatus::as_str), ["pending", "success", "partial", "failed"]);
+    }
+}

@@ -107,3 +107,28 @@ impl fmt::Display for Timestamp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moved_time_stays_within_what_can_be_shown() {
+        assert_eq!(Timestamp::EPOCH.plus_millis(-1), Timestamp::EPOCH);
+        assert_eq!(Timestamp::MAX.plus_millis(1), Timestamp::MAX);
+        assert_eq!(Timestamp::MAX.plus_millis(-1).as_millis(), Timestamp::MAX.as_millis() - 1);
+        assert_eq!(Timestamp::EPOCH.plus_millis(1).as_millis(), 1);
+        assert_eq!(Timestamp::EPOCH.plus_millis(i64::MIN), Timestamp::EPOCH);
+    }
+
+    #[test]
+    fn only_the_notation_of_the_contract_is_a_time() {
+        for good in ["2026-11-20T08:00:00Z", "2026-11-20 08:00:00.5+01:00", "2026-11-20t08:00:00.123456789z"] {
+            assert!(is_rfc3339(good.as_bytes()), "{good}");
+        }
+        for bad in ["2026-11-20T08:00:00.Z", "2026-11-20T08:00:00+01", "2026-11-20T08:00:00+01:00x", "2026-11-20T08:00"]
+        {
+            assert!(!is_rfc3339(bad.as_bytes()), "{bad}");
+        }
+    }
+}

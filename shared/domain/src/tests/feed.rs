@@ -61,6 +61,18 @@ fn page_adjoins_the_newest_and_is_never_older() {
 }
 
 #[test]
+fn page_takes_as_many_changes_as_its_bytes_hold() {
+    let tail = FeedTail { marker: Some(marker(1, 10, 0)), pages: Vec::new() };
+    let large = |version| Change { source: source(&"o".repeat(128)), ..change(version) };
+    let missing: Vec<_> = (0..8).map(large).collect();
+    let limits = FeedLimits { page_bytes: 4 * encode_change(&missing[0]).len(), ..limits() };
+    match next_write(&limits, &tail, &missing, time(1)) {
+        FeedWrite::Put(page) => assert_eq!(page.changes, missing[..4]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn ceiling_is_raised_before_it_is_reached() {
     let at = |missing| write(Some(marker(1, 10, 0)), Some(page(1, 7, 0)), missing, 1);
     assert_eq!(at(3), FeedWrite::Put(page(8, 3, 1)));

@@ -1,6 +1,7 @@
 //! The laws of the stock level, by example and by property, on a ledger that spills as the use cases do.
 
 mod blind;
+mod changes;
 mod contradictions;
 mod entries;
 mod examples;
