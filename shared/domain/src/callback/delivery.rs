@@ -291,6 +291,43 @@ mod tests {
     }
 
     #[test]
+    fn names_of_states_are_read_as_they_are_written() {
+        for state in [DeliveryState::Pending, DeliveryState::Succeeded, DeliveryState::Failed] {
+            assert_eq!(DeliveryState::parse(state.as_str()), Some(state));
+        }
+        assert_eq!((DeliveryState::Succeeded.as_str(), DeliveryState::parse("")), ("succeeded", None));
+    }
+
+    #[test]
+    fn delivery_is_kept_for_thirty_days_after_its_last_time() {
+        let days = 30 * 86_400_000;
+        let fresh = Delivery { updated_at: at(5), next_attempt_at: Some(at(4)), ..delivery() };
+        assert_eq!(fresh.kept_until(), at(5 + days), "what happened counts");
+        let waiting = Delivery { next_attempt_at: Some(at(9)), ..fresh.clone() };
+        assert_eq!(waiting.kept_until(), at(9 + days), "or what is to happen");
+        assert_eq!(fresh.kept(at(7)).kept_until(), at(7 + days));
+    }
+
+    #[test]
+    fn replay_begins_as_if_nothing_had_been() {
+        let parked = Delivery { tries: 3, parked: 4, ..delivery() };
+        let again = parked.kept(at(7)).replayed(at(8)).unwrap();
+        assert_eq!((again.tries, again.parked, again.updated_at), (0, 0, at(8)));
+        assert_eq!((again.state, again.next_attempt_at), (DeliveryState::Pending, Some(at(8))));
+        assert_eq!(again.replayed(at(9)), None, "it is pending");
+    }
+
+    /// The group is stored, so no other version of this program may find another one.
+    #[test]
+    fn group_of_the_index_follows_from_the_name_for_ever() {
+        let bucket = |event: &str| {
+            let id = DeliveryId::new(&EndpointId::parse("endpoint").unwrap(), event, at(0));
+            Delivery { id, ..delivery() }.due_bucket()
+        };
+        assert_eq!(["a", "b", "c", "d"].map(bucket), [12, 8, 6, 12]);
+    }
+
+    #[test]
     fn message_that_is_early_by_another_clock_is_in_time() {
         let waiting = delivery().tried(&answer(500, None), &schedule("5s"), at(0));
         let next = waiting.next_attempt_at.unwrap();

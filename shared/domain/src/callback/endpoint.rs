@@ -162,6 +162,39 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_as_they_are_written() {
+        for reason in [DisabledReason::Owner, DisabledReason::Gone, DisabledReason::Failing] {
+            assert_eq!(DisabledReason::parse(reason.as_str()), Some(reason));
+        }
+        assert_eq!((DisabledReason::Gone.as_str(), DisabledReason::parse("")), ("gone", None));
+        let only = Subscription::Only(EventType::StockLow);
+        assert_eq!((Subscription::All.as_str(), only.as_str()), ("*", EventType::StockLow.as_str()));
+    }
+
+    #[test]
+    fn secrets_are_shown_nowhere() {
+        let secrets = Secrets::new("sealed-1".to_owned(), at(0)).rotated("sealed-2".to_owned(), at(1));
+        assert_eq!(format!("{secrets:?} {:?}", secrets.previous), "Secrets(redacted) Some(RetiredSecret(redacted))");
+    }
+
+    #[test]
+    fn endpoint_is_active_until_it_is_disabled() {
+        let active = Endpoint {
+            id: EndpointId::parse("endpoint").unwrap(),
+            event: Subscription::All,
+            target: "https://shop.example/hook".to_owned(),
+            disabled: None,
+            schedule: None,
+            secrets: Secrets::new("sealed".to_owned(), at(0)),
+            created_at: at(0),
+        };
+        assert!(active.is_active());
+        assert!(
+            !Endpoint { disabled: Some(Disabled { reason: DisabledReason::Owner, at: at(1) }), ..active }.is_active()
+        );
+    }
+
+    #[test]
     fn both_secrets_sign_for_a_day_after_a_rotation() {
         let rotated = Secrets::new("old".to_owned(), at(0)).rotated("new".to_owned(), at(1000));
         let signing = |now| rotated.signing(at(now)).map(str::to_owned).collect::<Vec<_>>();

@@ -111,6 +111,16 @@ mod tests {
     }
 
     #[test]
+    fn call_that_arrived_late_is_slow_and_the_longest_wait_counts() {
+        let mut round = Round::default();
+        round.add(true, SLOW_MS, None);
+        round.add(true, SLOW_MS + 1, Some(5));
+        round.add(false, SLOW_MS + 1, Some(9));
+        round.add(false, 1, Some(2));
+        assert_eq!(round, Round { succeeded: 2, slow: 1, failed: 2, wait_ms: Some(9) });
+    }
+
+    #[test]
     fn success_of_a_healthy_endpoint_writes_nothing() {
         assert_eq!(EndpointHealth::default().after(&round(9, 0), &Admission::Closed, at(0)), None);
         assert_eq!(EndpointHealth::default().after(&round(6, 4), &Admission::Closed, at(0)), None, "some arrived");
