@@ -172,6 +172,13 @@ mod tests {
     }
 
     #[test]
+    fn replaced_secret_signs_for_another_day() {
+        let secrets = Secrets::new("old".to_owned(), at(0)).rotated("new".to_owned(), at(0));
+        let signing = |millis| secrets.signing(at(millis)).collect::<Vec<_>>();
+        assert_eq!((signing(86_399_999), signing(86_400_000)), (vec!["new", "old"], vec!["new"]));
+    }
+
+    #[test]
     fn secrets_are_shown_nowhere() {
         let secrets = Secrets::new("sealed-1".to_owned(), at(0)).rotated("sealed-2".to_owned(), at(1));
         assert_eq!(format!("{secrets:?} {:?}", secrets.previous), "Secrets(redacted) Some(RetiredSecret(redacted))");

@@ -111,13 +111,27 @@ mod tests {
     }
 
     #[test]
+    fn endpoint_that_may_be_called_again_keeps_what_its_receiver_asked_for() {
+        let breaker = Breaker { failures: 7, ..Breaker::default() };
+        let down = EndpointHealth { failing_since: Some(at(1)), not_before: Some(at(9)), breaker };
+        assert_eq!(down.tried_again(), EndpointHealth { breaker: Breaker::default(), ..down });
+        assert_ne!(down.tried_again(), down);
+    }
+
+    #[test]
+    fn endpoint_is_given_up_after_five_days() {
+        assert_eq!(FAILING_MS_MAX, 432_000_000);
+    }
+
+    #[test]
     fn call_that_arrived_late_is_slow_and_the_longest_wait_counts() {
         let mut round = Round::default();
         round.add(true, SLOW_MS, None);
         round.add(true, SLOW_MS + 1, Some(5));
+        round.add(true, SLOW_MS + 2, None);
         round.add(false, SLOW_MS + 1, Some(9));
         round.add(false, 1, Some(2));
-        assert_eq!(round, Round { succeeded: 2, slow: 1, failed: 2, wait_ms: Some(9) });
+        assert_eq!(round, Round { succeeded: 3, slow: 2, failed: 2, wait_ms: Some(9) });
     }
 
     #[test]
