@@ -139,17 +139,15 @@ where
             // Refusals are decided afresh, but only once nothing is left of the one before, and under the ids of the next
             // one: the levels remember what became of the old ones.
             complete(deps, &refused).await?;
-            let Transition::Moved(next) = refused.restart(clock.now(), asked.ttl_seconds, asked.actor) else {
+            let restart = |current: &Reservation, now| current.restart(now, asked.ttl_seconds, asked.actor);
+            let Transition::Moved(next) = restart(&refused, clock.now()) else {
                 return Ok(None);
             };
             let refusals = look_first(deps, asked, &next).await?;
             if !refusals.is_empty() {
                 return Ok(Some(ReserveResult::Refused(refusals)));
             }
-            let again = advance(deps, &asked.organization, id, |current, now| {
-                current.restart(now, asked.ttl_seconds, asked.actor)
-            });
-            match again.await? {
+            match advance(deps, &asked.organization, id, restart).await? {
                 SettleResult::Settled { reservation, .. } => make(deps, asked, reservation).await,
                 SettleResult::Conflict { .. } | SettleResult::Unknown => Ok(None),
             }

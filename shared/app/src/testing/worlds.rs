@@ -106,6 +106,16 @@ pub fn turns<T>(mut process: Pin<&mut impl Future<Output = T>>, count: usize) ->
     None
 }
 
+/// Gives a process turns until something has happened.
+///
+/// # Panics
+/// When it comes to its end before.
+pub fn turns_until<T>(mut process: Pin<&mut impl Future<Output = T>>, happened: impl Fn() -> bool) {
+    while !happened() {
+        assert!(turns(process.as_mut(), 1).is_none(), "it ended before");
+    }
+}
+
 /// Runs a process for so many turns, then another one to its end beside it, then the first one to its end.
 pub async fn meeting<T, U>(
     first: impl Future<Output = T>,

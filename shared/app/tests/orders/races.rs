@@ -4,7 +4,7 @@ use core::pin::pin;
 use std::sync::Mutex;
 
 use evenstock_app::testing::contract::registration;
-use evenstock_app::testing::worlds::{meeting, turns};
+use evenstock_app::testing::worlds::{meeting, turns, turns_until};
 use evenstock_app::testing::{FixedClock, MemoryStore};
 use evenstock_app::{
     BreakerStore, Imported, MarketplaceAccount, MarketplaceError, MarketplaceStores, OrderMarketplace, ReceiptStore,
@@ -141,9 +141,7 @@ async fn token_that_is_registered_while_a_job_runs_is_shown_from_the_next_page_o
         note_receipt(&rig.store, &rig.clock, &rig.of, &id(&format!("r{n}"))).await.unwrap();
     }
     let mut running = pin!(job(&rig, "job", LIMITS));
-    while rig.marketplace.0.lock().unwrap().is_empty() {
-        assert_eq!(turns(running.as_mut(), 1), None, "it has thirty receipts to ask about");
-    }
+    turns_until(running.as_mut(), || !rig.marketplace.0.lock().unwrap().is_empty());
     let renewed = RegisterStore { access_token: SecretText::new("new"), ..registration("id-2") };
     register_store(&rig.store, &rig.sealer, &rig.clock, &renewed).await.unwrap();
     assert_eq!(running.await, SyncOutcome::Completed);
@@ -257,9 +255,7 @@ async fn cancellation_by_a_clock_that_is_ahead_keeps_the_import_from_taking_anyt
     let rig = counted().await;
     let name = id("r");
     let mut import = pin!(import_order(rig.deps(), &rig.of, &name, "importer"));
-    while rig.marketplace.asked().is_empty() {
-        assert!(turns(import.as_mut(), 1).is_none());
-    }
+    turns_until(import.as_mut(), || !rig.marketplace.asked().is_empty());
     let ahead = FixedClock::at(start().plus_millis(5000));
     cancel_order(&rig.store, &ahead, &rig.of, &name).await.unwrap();
     assert!(matches!(import.await.unwrap(), Imported::Answered(_)));
@@ -275,9 +271,7 @@ async fn answer_that_comes_after_its_claim_was_taken_over_gives_the_callers_the_
     let rig = counted().await;
     let name = id("r");
     let mut slow = pin!(import_order(rig.deps(), &rig.of, &name, "slow"));
-    while rig.marketplace.asked().is_empty() {
-        assert!(turns(slow.as_mut(), 1).is_none());
-    }
+    turns_until(slow.as_mut(), || !rig.marketplace.asked().is_empty());
     rig.clock.advance_ms(60_000);
     let heir = rig.import("r", "heir").await;
     let Imported::Answered(late) = slow.await.unwrap() else { panic!("it was answered") };
@@ -290,14 +284,10 @@ async fn importer_whose_claim_was_taken_over_gives_no_receipt_that_its_heir_stil
     let rig = counted().await;
     let name = id("r");
     let mut slow = pin!(import_order(rig.deps(), &rig.of, &name, "slow"));
-    while rig.marketplace.asked().is_empty() {
-        assert!(turns(slow.as_mut(), 1).is_none());
-    }
+    turns_until(slow.as_mut(), || !rig.marketplace.asked().is_empty());
     rig.clock.advance_ms(60_000);
     let mut heir = pin!(import_order(rig.deps(), &rig.of, &name, "heir"));
-    while rig.marketplace.asked()["r"] < 2 {
-        assert!(turns(heir.as_mut(), 1).is_none());
-    }
+    turns_until(heir.as_mut(), || rig.marketplace.asked()["r"] == 2);
     assert_eq!(slow.await.unwrap(), Imported::Busy, "it has no time left to wait for its heir");
     let Imported::Answered(receipt) = heir.await.unwrap() else { panic!("it was answered") };
     assert_eq!(receipt.state(), ReceiptState::Success);

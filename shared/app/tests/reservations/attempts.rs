@@ -4,7 +4,7 @@
 
 use core::pin::pin;
 
-use evenstock_app::testing::worlds::turns;
+use evenstock_app::testing::worlds::{turns, turns_until};
 use evenstock_app::testing::{Fault, FaultyStore, FixedClock, MemoryStore};
 use evenstock_app::{
     ReservationDeps, Reserve, ReserveResult, StockStore, StoreError, SweepLimits, apply_group, reserve, sweep,
@@ -117,10 +117,8 @@ impl Scene {
 const ALL_HELD: [(i64, i64); 2] = [(0, 5), (4, 1)];
 
 /// Somebody buys the last socks after the maker looked and before he reserved them.
-async fn sell_socks_meanwhile<T>(scene: &Scene, mut maker: core::pin::Pin<&mut impl Future<Output = T>>) {
-    while scene.reservation().is_none() {
-        assert!(turns(maker.as_mut(), 1).is_none(), "it has lines to reserve");
-    }
+async fn sell_socks_meanwhile<T>(scene: &Scene, maker: core::pin::Pin<&mut impl Future<Output = T>>) {
+    turns_until(maker, || scene.reservation().is_some());
     scene.change("sold", &scene.socks, -5).await;
 }
 
@@ -192,9 +190,7 @@ async fn attempt_is_not_held_by_the_lines_of_the_one_before() {
         }
         {
             let mut twin = pin!(scene.make());
-            while scene.is_refused() {
-                assert!(turns(twin.as_mut(), 1).is_none(), "it has lines to reserve");
-            }
+            turns_until(twin.as_mut(), || !scene.is_refused());
         }
         met += 1;
         let made = maker.await.unwrap();
